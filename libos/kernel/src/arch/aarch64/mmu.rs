@@ -1,0 +1,310 @@
+//! The kernel's own translation tables, address-space identifiers and TLB maintenance.
+//!
+//! TTBR1 maps, in 39 bits (Arm ARM D8, 4 KiB granule, levels 1 to 3):
+//! the linear map of RAM, kernel stacks between guard pages, device registers, and the kernel at its link address.
+//! Nothing is both writable and executable: the image's text and constants are read-only in the linear map too.
+
+use crate::base::{Errno, PAGE_SIZE, PhysAddr, Result, SpinLock, page_down, page_up};
+use crate::memory::layout;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Virtual address of physical address 0 in the linear map.
+pub const LINEAR_BASE: usize = 0xffff_ff80_0000_0000;
+/// Kernel stacks.
+pub const STACKS_BASE: usize = 0xffff_ffc0_0000_0000;
+/// Device registers.
+const DEVICES_BASE: usize = 0xffff_ffe0_0000_0000;
+/// Where the kernel is linked.
+pub const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
+
+const VALID: u64 = 1;
+const TABLE: u64 = 3;
+const PAGE: u64 = 3;
+const BLOCK: u64 = 1;
+const AF: u64 = 1 << 10;
+const INNER: u64 = 3 << 8;
+const READ_ONLY: u64 = 1 << 7;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+const DEVICE: u64 = 1 << 2;
+const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+
+const NORMAL_RW: u64 = AF | INNER | PXN | UXN;
+const NORMAL_RO: u64 = NORMAL_RW | READ_ONLY;
+const NORMAL_RX: u64 = AF | INNER | UXN | READ_ONLY;
+const DEVICE_RW: u64 = AF | PXN | UXN | DEVICE;
+
+/// Physical address of the kernel's root table (TTBR1), and of the empty table that stands for "no program" in TTBR0.
+static ROOT: AtomicUsize = AtomicUsize::new(0);
+static EMPTY: AtomicUsize = AtomicUsize::new(0);
+/// Protects the kernel's tables below ROOT and the allocation of device windows. Innermost but for the frame allocator.
+static KERNEL_TABLES: SpinLock<Tables> = SpinLock::new(Tables {
+    next_device: DEVICES_BASE,
+});
+
+struct Tables {
+    next_device: usize,
+}
+
+/// Where tables come from: before the frame allocator runs, a bump pointer behind the image.
+static EARLY_BUMP: AtomicUsize = AtomicUsize::new(0);
+
+fn new_table() -> Result<usize> {
+    let bump = EARLY_BUMP.load(Ordering::Relaxed);
+    let phys = if bump != 0 {
+        EARLY_BUMP.store(bump + PAGE_SIZE, Ordering::Relaxed);
+        bump
+    } else {
+        crate::memory::frames::alloc_frame()?.into_raw().0
+    };
+    // SAFETY: a frame of our own, reached through the linear map.
+    unsafe { super::zero_page((LINEAR_BASE + phys) as *mut u8) };
+    Ok(phys)
+}
+
+/// The table entry of `va` at `level`, making tables on the way.
+fn entry(va: usize, level: usize) -> Result<*mut u64> {
+    let mut table = ROOT.load(Ordering::Relaxed);
+    for l in 1..=level {
+        let index = (va >> (39 - 9 * l)) & 511;
+        let slot = (LINEAR_BASE + table + index * 8) as *mut u64;
+        if l == level {
+            return Ok(slot);
+        }
+        // SAFETY: `table` is a table of the kernel's, mapped by the linear map; KERNEL_TABLES is held or this is boot.
+        unsafe {
+            if *slot & VALID == 0 {
+                *slot = new_table()? as u64 | TABLE;
+            }
+            table = (*slot & ADDRESS) as usize;
+        }
+    }
+    Err(Errno::EINVAL)
+}
+
+/// Maps `[va, va+len)` to `phys` with the largest blocks that fit.
+fn map(mut va: usize, mut phys: usize, len: usize, attributes: u64) -> Result<()> {
+    let end = va + len;
+    while va < end {
+        let (size, level, kind) = [
+            (1usize << 30, 1, BLOCK),
+            (1 << 21, 2, BLOCK),
+            (PAGE_SIZE, 3, PAGE),
+        ]
+        .into_iter()
+        .find(|&(size, ..)| {
+            va.is_multiple_of(size) && phys.is_multiple_of(size) && end - va >= size
+        })
+        .ok_or(Errno::EINVAL)?;
+        let slot = entry(va, level)?;
+        // SAFETY: as in `entry`.
+        unsafe { *slot = phys as u64 | attributes | kind };
+        va += size;
+        phys += size;
+    }
+    Ok(())
+}
+
+/// Builds the final tables for RAM `ranges` and switches to them. Returns the first free physical address behind the image
+/// and the tables. Runs once, on the boot core, on the early tables, which reach only the GiB of the image.
+pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
+    let l = layout();
+    let first = page_up(image + l.total_size as usize);
+    EARLY_BUMP.store(first, Ordering::Relaxed);
+    let build = || -> Result<()> {
+        EMPTY.store(new_table()?, Ordering::Relaxed);
+        ROOT.store(new_table()?, Ordering::Relaxed);
+        // In the linear map the image's text and constants, which come first in it, are read-only.
+        let read_only = [
+            (image, image + (l.kernel_rodata_end as usize - KERNEL_BASE)),
+            (
+                image + l.prog_text_lma as usize,
+                image
+                    + page_up(
+                        l.prog_rodata_lma as usize
+                            + (l.prog_rodata_end - l.prog_rodata_start) as usize,
+                    ),
+            ),
+        ];
+        for r in ranges {
+            let mut at = r.start;
+            for (start, end) in read_only {
+                let (start, end) = (start.clamp(at, r.end), end.clamp(at, r.end));
+                map(LINEAR_BASE + at, at, start - at, NORMAL_RW)?;
+                map(LINEAR_BASE + start, start, end - start, NORMAL_RO)?;
+                at = end;
+            }
+            map(LINEAR_BASE + at, at, r.end - at, NORMAL_RW)?;
+        }
+        let text = page_up(l.kernel_text_end as usize);
+        let rodata = page_up(l.kernel_rodata_end as usize);
+        map(KERNEL_BASE, image, text - KERNEL_BASE, NORMAL_RX)?;
+        map(text, image + (text - KERNEL_BASE), rodata - text, NORMAL_RO)?;
+        let data = page_down(l.kernel_data_start as usize);
+        map(
+            data,
+            image + (data - KERNEL_BASE),
+            page_up(l.kernel_bss_end as usize) - data,
+            NORMAL_RW,
+        )
+    };
+    build().expect("the early bump allocator cannot fail");
+    // SAFETY: the new tables map everything that the kernel uses at the same addresses as the early ones.
+    unsafe { install() };
+    EARLY_BUMP.swap(0, Ordering::Relaxed)
+}
+
+/// Points the calling core at the kernel's tables and no program.
+///
+/// # Safety
+/// `init` has built the tables.
+pub unsafe fn install() {
+    // SAFETY: by the contract the running code and stack are mapped the same way there.
+    unsafe {
+        core::arch::asm!(
+            "msr ttbr0_el1, {empty}", "msr ttbr1_el1, {root}", "isb", "tlbi vmalle1", "dsb nsh", "isb",
+            empty = in(reg) EMPTY.load(Ordering::Relaxed), root = in(reg) ROOT.load(Ordering::Relaxed),
+        );
+    }
+}
+
+/// The physical root table, for secondary cores.
+pub fn kernel_root() -> usize {
+    ROOT.load(Ordering::Relaxed)
+}
+
+/// Maps the device registers at `phys` and returns where they are.
+pub fn map_device(phys: usize, len: usize) -> Result<usize> {
+    let start = page_down(phys);
+    let len = page_up(phys + len) - start;
+    let mut tables = KERNEL_TABLES.lock();
+    let va = tables.next_device;
+    tables.next_device += len + PAGE_SIZE;
+    map(va, start, len, DEVICE_RW)?;
+    barrier();
+    Ok(va + (phys - start))
+}
+
+/// Maps one frame, writable, at kernel address `va` (a page of a kernel stack).
+pub fn map_kernel_page(va: usize, phys: PhysAddr) -> Result<()> {
+    let _tables = KERNEL_TABLES.lock();
+    map(va, phys.0, PAGE_SIZE, NORMAL_RW)?;
+    barrier();
+    Ok(())
+}
+
+/// Unmaps so many pages from kernel address `va` on, everywhere, and tells their frames. All are mapped.
+pub fn unmap_kernel_pages(va: usize, frames: &mut [PhysAddr]) -> Result<()> {
+    let _tables = KERNEL_TABLES.lock();
+    for (n, frame) in frames.iter_mut().enumerate() {
+        let slot = entry(va + n * PAGE_SIZE, 3)?;
+        // SAFETY: as in `entry`; the TLB forgets the page before the frame is handed on.
+        unsafe {
+            *frame = PhysAddr((slot.read() & ADDRESS) as usize);
+            slot.write(0);
+        }
+    }
+    // SAFETY: the order that the Arm ARM asks for (D8.16): writes of tables, maintenance, completion.
+    unsafe { core::arch::asm!("dsb ishst") };
+    for n in 0..frames.len() {
+        // The higher bits are a hint about the table's level, where cores know it: none.
+        let page = ((va >> 12) + n) & 0xfff_ffff_ffff;
+        // SAFETY: forgetting a translation.
+        unsafe { core::arch::asm!("tlbi vaale1is, {}", in(reg) page) };
+    }
+    // SAFETY: barriers only.
+    unsafe { core::arch::asm!("dsb ish", "isb") };
+    Ok(())
+}
+
+/// Makes table writes visible to the walker.
+fn barrier() {
+    // SAFETY: barriers only.
+    unsafe { core::arch::asm!("dsb ishst", "isb") };
+}
+
+/// Identifiers in use, a bit each; 0 belongs to the empty table. 16 bits of ASID (TCR_EL1.AS).
+static ASIDS: SpinLock<Asids> = SpinLock::new(Asids {
+    used: [0; 1024],
+    hint: 0,
+});
+
+struct Asids {
+    used: [u64; 1024],
+    hint: usize,
+}
+
+fn allocate_asid() -> u64 {
+    let mut a = ASIDS.lock();
+    for i in 0..1024 {
+        let word = (a.hint + i) % 1024;
+        let free = !a.used[word] & if word == 0 { !1 } else { !0 };
+        if free != 0 {
+            let bit = free.trailing_zeros() as usize;
+            a.used[word] |= 1 << bit;
+            a.hint = word;
+            return (word * 64 + bit) as u64;
+        }
+    }
+    // 65,535 address spaces at once would need more page tables than any machine here has memory for.
+    panic!("out of address-space identifiers");
+}
+
+/// Makes the address space with this root table the current one of the core. `asid` is given a number at first use.
+pub fn activate(root: PhysAddr, asid: &AtomicU64) {
+    let mut id = asid.load(Ordering::Relaxed);
+    if id == 0 {
+        let new = allocate_asid();
+        id = match asid.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => new,
+            Err(other) => {
+                ASIDS.lock().used[new as usize / 64] &= !(1 << (new % 64));
+                other
+            }
+        };
+    }
+    // SAFETY: the caller owns the tables and keeps them until another root is installed.
+    unsafe { core::arch::asm!("msr ttbr0_el1, {}", "isb", in(reg) root.0 as u64 | id << 48) };
+}
+
+/// Leaves the core without a program's address space.
+pub fn deactivate() {
+    // SAFETY: the empty table lives for ever.
+    unsafe { core::arch::asm!("msr ttbr0_el1, {}", "isb", in(reg) EMPTY.load(Ordering::Relaxed)) };
+}
+
+/// Forgets all translations of a dead address space and frees its number.
+pub fn release_asid(asid: &AtomicU64) {
+    let id = asid.swap(0, Ordering::Relaxed);
+    if id != 0 {
+        flush(id);
+        ASIDS.lock().used[id as usize / 64] &= !(1 << (id % 64));
+    }
+}
+
+fn flush(id: u64) {
+    // SAFETY: forgetting translations is always allowed.
+    unsafe {
+        core::arch::asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) id << 48)
+    };
+}
+
+/// Forgets one page of an address space on every core, after its entry was changed.
+pub fn flush_page(asid: &AtomicU64, va: usize) {
+    let id = asid.load(Ordering::Relaxed);
+    if id != 0 {
+        // SAFETY: forgetting translations is always allowed.
+        unsafe {
+            core::arch::asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) id << 48 | (va as u64 >> 12) & 0xfff_ffff_ffff)
+        };
+    }
+}
+
+/// Forgets an address space on every core.
+pub fn flush_asid(asid: &AtomicU64) {
+    let id = asid.load(Ordering::Relaxed);
+    if id != 0 {
+        flush(id);
+    }
+}

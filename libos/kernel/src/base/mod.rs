@@ -1,0 +1,11 @@
+//! Vocabulary shared by every subsystem: addresses, error numbers, locks.
+
+pub mod addr;
+pub mod errno;
+#[cfg(debug_assertions)]
+pub mod lockdep;
+pub mod sync;
+
+pub use addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, VirtAddr, page_down, page_up};
+pub use errno::{Errno, Result};
+pub use sync::SpinLock;

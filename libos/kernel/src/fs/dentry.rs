@@ -1,0 +1,183 @@
+//! The dentry tree: names that have been looked up, each tied to its inode and its parent.
+//!
+//! It is what gives a file a path, what mounts hang on, and the cache that makes a path walk a few hash probes.
+
+use super::inode::Inode;
+use super::sleep_lock::SleepLock;
+use super::types::Name;
+use crate::base::SpinLock;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use hashbrown::HashTable;
+
+/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
+pub fn hash_name(name: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut h = name.len() as u64;
+    let mut words = name.chunks_exact(8);
+    for w in &mut words {
+        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
+        h = (h ^ word).wrapping_mul(K).rotate_left(29);
+    }
+    let tail = words
+        .remainder()
+        .iter()
+        .fold(0u64, |t, &b| t << 8 | b as u64);
+    h = (h ^ tail).wrapping_mul(K);
+    h ^ h >> 32
+}
+
+struct Place {
+    name: Name,
+    parent: Option<Arc<Dentry>>,
+}
+
+impl Drop for Dentry {
+    /// Each holds its parent: a chain that nobody else holds is let go of link by link, not by a recursion as deep as the tree.
+    fn drop(&mut self) {
+        let mut parent = self.place.get_mut().parent.take();
+        while let Some(mut dentry) = parent.and_then(Arc::into_inner) {
+            parent = dentry.place.get_mut().parent.take();
+        }
+    }
+}
+
+struct Child {
+    name: Name,
+    dentry: Arc<Dentry>,
+}
+
+pub struct Dentry {
+    pub(super) inode: Arc<dyn Inode>,
+    /// Name and parent; `rename` changes both. Leaf lock.
+    place: SpinLock<Place>,
+    /// Children that have been looked up. Taken alone, or inside nothing but [`dir_lock`](Self::dir_lock).
+    children: SpinLock<HashTable<Child>>,
+    /// For directories: held while entries change and while a lookup that missed the cache fills it.
+    pub(super) dir_lock: SleepLock,
+    /// How many mounts hang here, so that a walk need not ask the mount table.
+    pub(super) mounts: AtomicU32,
+    /// The name is gone (`/proc/self/fd/N` says "(deleted)").
+    unlinked: AtomicBool,
+}
+
+impl Dentry {
+    /// The root of a tree, or a dentry outside of any (`O_TMPFILE`, magic links).
+    pub fn detached(inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Dentry> {
+        Self::new(inode, name, None)
+    }
+
+    /// A child of `parent` that the cache does not know of.
+    pub fn uncached(parent: &Arc<Dentry>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        Self::new(inode, name, Some(parent.clone()))
+    }
+
+    fn new(inode: Arc<dyn Inode>, name: &[u8], parent: Option<Arc<Dentry>>) -> Arc<Dentry> {
+        Arc::new(Dentry {
+            inode,
+            place: SpinLock::new(Place {
+                name: Name::new(name),
+                parent,
+            }),
+            children: SpinLock::new(HashTable::new()),
+            dir_lock: SleepLock::new(),
+            mounts: AtomicU32::new(0),
+            unlinked: AtomicBool::new(false),
+        })
+    }
+
+    pub fn name(&self) -> Name {
+        self.place.lock().name.clone()
+    }
+
+    pub fn parent(&self) -> Option<Arc<Dentry>> {
+        self.place.lock().parent.clone()
+    }
+
+    pub fn is_unlinked(&self) -> bool {
+        self.unlinked.load(Ordering::Relaxed)
+    }
+
+    pub fn mark_unlinked(&self) {
+        self.unlinked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a mount hangs here.
+    pub fn is_mountpoint(&self) -> bool {
+        self.mounts.load(Ordering::Acquire) != 0
+    }
+
+    /// The child of that name, if the cache has it.
+    pub fn cached(&self, name: &[u8]) -> Option<Arc<Dentry>> {
+        let children = self.children.lock();
+        children
+            .find(hash_name(name), |c| c.name.as_bytes() == name)
+            .map(|c| c.dentry.clone())
+    }
+
+    /// Makes a child and remembers it. The caller holds `dir_lock` of `self` and knows that there is none of that name.
+    pub fn add(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        let child = Self::uncached(self, name, inode);
+        self.insert(name, child.clone());
+        child
+    }
+
+    fn insert(&self, name: &[u8], dentry: Arc<Dentry>) {
+        let child = Child {
+            name: Name::new(name),
+            dentry,
+        };
+        let rehash = |c: &Child| hash_name(c.name.as_bytes());
+        let mut children = self.children.lock();
+        // A cache may forget: without memory for the entry, the file system is asked the next time.
+        if children.try_reserve(1, rehash).is_ok() {
+            children.insert_unique(hash_name(name), child, rehash);
+        }
+    }
+
+    /// Forgets a child; returns it if the cache had it. The caller holds `dir_lock` of `self`.
+    pub fn forget(&self, name: &[u8]) -> Option<Arc<Dentry>> {
+        let mut children = self.children.lock();
+        let entry = children
+            .find_entry(hash_name(name), |c| c.name.as_bytes() == name)
+            .ok()?;
+        let (child, _) = entry.remove();
+        drop(children);
+        Some(child.dentry)
+    }
+
+    /// Moves `child` from wherever it was to `name` in `self`. The caller holds both directories' `dir_lock` and has
+    /// made both names free in the cache.
+    pub fn adopt(self: &Arc<Self>, name: &[u8], child: Arc<Dentry>) {
+        let old = {
+            let mut place = child.place.lock();
+            place.name = Name::new(name);
+            place.parent.replace(self.clone())
+        };
+        drop(old);
+        self.insert(name, child);
+    }
+
+    /// Whether `self` is `other` or lies below it.
+    pub fn is_within(self: &Arc<Self>, other: &Arc<Dentry>) -> bool {
+        let mut at = self.clone();
+        loop {
+            if Arc::ptr_eq(&at, other) {
+                return true;
+            }
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Empties the cache below `self`: parent and child refer to each other, so an unmounted tree must be taken apart.
+    pub fn dissolve(&self) {
+        let mut pending: alloc::vec::Vec<Arc<Dentry>> =
+            self.children.lock().drain().map(|c| c.dentry).collect();
+        while let Some(dentry) = pending.pop() {
+            pending.extend(dentry.children.lock().drain().map(|c| c.dentry));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Files as sources of pages, for `mmap`.
+
+use super::caller;
+use super::file::File;
+use super::inode::{Inode, MappedFor, PageFor};
+use super::path::{self, Path};
+use super::types::FileType;
+use crate::base::{Errno, Result};
+use crate::memory::frames::Frame;
+use crate::memory::source::{FileKey, Mapping, PageSource};
+use alloc::string::String;
+use alloc::sync::Arc;
+
+/// A regular file's own pages. Holds the place, so that `/proc/PID/maps` can name it.
+struct FilePages {
+    path: Path,
+    /// What the inode has counted it as.
+    may_write: bool,
+}
+
+impl FilePages {
+    fn new(path: Path, how: MappedFor) -> Result<FilePages> {
+        let may_write = path.inode().mapped(how)?;
+        Ok(FilePages { path, may_write })
+    }
+}
+
+impl Drop for FilePages {
+    fn drop(&mut self) {
+        self.path.inode().unmapped(self.may_write);
+    }
+}
+
+/// A device's pages, by way of the open file.
+struct DevicePages {
+    file: Arc<File>,
+}
+
+fn purpose(for_write: bool) -> PageFor {
+    if for_write {
+        PageFor::Write
+    } else {
+        PageFor::Read
+    }
+}
+
+fn identity(inode: &dyn Inode) -> (u64, u64) {
+    inode.metadata().map_or((0, 0), |m| (m.dev.encode(), m.ino))
+}
+
+fn name(path: &Path) -> String {
+    String::from_utf8_lossy(&path::describe(path, &super::root())).into_owned()
+}
+
+impl PageSource for FilePages {
+    fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
+        self.path.inode().page(index, purpose(for_write))
+    }
+
+    fn size(&self) -> u64 {
+        self.path.inode().metadata().map_or(0, |m| m.size)
+    }
+
+    fn name(&self) -> String {
+        name(&self.path)
+    }
+
+    fn file(&self) -> Option<FileKey> {
+        Some(FileKey(Arc::as_ptr(self.path.inode()).addr()))
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        identity(&**self.path.inode())
+    }
+
+    fn sync(&self, _start: u64, _end: u64) -> Result<()> {
+        self.path.inode().sync()
+    }
+}
+
+impl PageSource for DevicePages {
+    fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
+        self.file
+            .ops()
+            .ok_or(Errno::ENODEV)?
+            .page(&self.file, index, purpose(for_write))
+    }
+
+    fn size(&self) -> u64 {
+        self.file.size().unwrap_or(0)
+    }
+
+    fn name(&self) -> String {
+        self.file.path().map(name).unwrap_or_default()
+    }
+}
+
+/// What a shared or private mapping of the descriptor maps. `EBADF`, `ENODEV` for a file that cannot be mapped, `EPERM` for one that
+/// is sealed.
+pub fn page_source(fd: i32, shared: bool, write: bool) -> Result<Mapping> {
+    let file = caller::file(fd)?;
+    file.check_not_path()?;
+    let flags = file.flags();
+    let (readable, writable) = (flags.readable(), flags.writable());
+    let mut may_become_writable = writable;
+    if !readable || (shared && write && !writable) {
+        return Err(Errno::EACCES);
+    }
+    let source: Option<Arc<dyn PageSource>> = match (file.ops(), file.path()) {
+        (Some(ops), _) if ops.maps_anonymous() => None,
+        (Some(_), _) => {
+            // A device that cannot be mapped says so now rather than at the first access.
+            let source = DevicePages { file };
+            source.page(0, false)?;
+            Some(Arc::new(source))
+        }
+        (None, Some(path)) if path.inode().kind() == FileType::Regular => {
+            let how = match (shared && writable, write) {
+                (false, _) => MappedFor::Copies,
+                (true, false) => MappedFor::Looking,
+                (true, true) => MappedFor::Writing,
+            };
+            let pages = FilePages::new(path.clone(), how)?;
+            may_become_writable = pages.may_write;
+            Some(Arc::new(pages))
+        }
+        _ => return Err(Errno::ENODEV),
+    };
+    Ok(Mapping {
+        source,
+        may_become_writable,
+    })
+}

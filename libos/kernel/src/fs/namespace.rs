@@ -1,0 +1,300 @@
+//! Changing the tree: creating, linking, removing and renaming entries, with the checks that all file systems share.
+
+use super::dentry::Dentry;
+use super::inode::{Inode, NewInode, NewKind, RenameHow};
+use super::notify::{self, Event};
+use super::path::Path;
+use super::permission::{self, EXEC, SETGID, WRITE};
+use super::sleep_lock::SleepLock;
+use super::types::FileType;
+use super::walk::{Last, Scope, Walk, locked_child};
+use crate::base::{Errno, Result};
+use alloc::sync::Arc;
+
+/// Serialises renames, the only operation that locks two directories and moves subtrees. Taken before any `dir_lock`.
+static RENAMING: SleepLock = SleepLock::new();
+
+/// Permission to add entries to `dir`.
+pub fn check_create(dir: &Path, scope: &Scope) -> Result<()> {
+    dir.mount.check_writable()?;
+    permission::check(&**dir.inode(), &scope.creds, WRITE | EXEC)
+}
+
+/// Who owns what is created in `dir`, and with which permission bits.
+pub fn new_inode<'a>(
+    dir: &dyn Inode,
+    scope: &Scope,
+    kind: NewKind<'a>,
+    perm: u16,
+) -> Result<NewInode<'a>> {
+    let mut new = NewInode {
+        perm: perm & !scope.umask,
+        uid: scope.creds.fsuid,
+        gid: scope.creds.fsgid,
+        kind,
+    };
+    if matches!(new.kind, NewKind::Symlink(_)) {
+        new.perm = 0o777;
+    }
+    let access = dir.access()?;
+    if access.perm & SETGID != 0 {
+        new.gid = access.gid;
+        if matches!(new.kind, NewKind::Directory) {
+            new.perm |= SETGID;
+        }
+    }
+    Ok(new)
+}
+
+/// Creates what is in nobody's way; the caller holds `dir_lock` of `dir` and knows that the name is free.
+pub fn create_locked(
+    dir: &Path,
+    scope: &Scope,
+    name: &[u8],
+    kind: NewKind<'_>,
+    perm: u16,
+) -> Result<Path> {
+    check_create(dir, scope)?;
+    let is_dir = matches!(kind, NewKind::Directory);
+    let new = new_inode(&**dir.inode(), scope, kind, perm)?;
+    let inode = dir.inode().create(name, &new)?;
+    let path = Path {
+        mount: dir.mount.clone(),
+        dentry: dir.dentry.add(name, inode),
+    };
+    notify::child(dir, name, Event::CREATE, is_dir);
+    Ok(path)
+}
+
+/// `mkdir`, `mknod`, `symlink`.
+pub fn create(mut walk: Walk<'_>, scope: &Scope, kind: NewKind<'_>, perm: u16) -> Result<Path> {
+    let Last::Name { start, end, slash } = walk.to_last()? else {
+        return Err(Errno::EEXIST);
+    };
+    walk.check_search()?;
+    let dir = walk.at.clone();
+    let name = walk.name(start, end);
+    let _changing = dir.dentry.dir_lock.lock();
+    match locked_child(&dir, name) {
+        Ok(_) => return Err(Errno::EEXIST),
+        Err(Errno::ENOENT) => {}
+        Err(e) => return Err(e),
+    }
+    if slash && !matches!(kind, NewKind::Directory) {
+        return Err(Errno::ENOENT);
+    }
+    create_locked(&dir, scope, name, kind, perm)
+}
+
+/// What may be removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remove {
+    /// `unlink`
+    File,
+    /// `rmdir`
+    Directory,
+}
+
+pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
+    let (start, end, slash) = match (walk.to_last()?, what) {
+        (Last::Name { start, end, slash }, _) => (start, end, slash),
+        (_, Remove::File) => return Err(Errno::EISDIR),
+        (Last::Dot, _) => return Err(Errno::EINVAL),
+        (Last::DotDot, _) => return Err(Errno::ENOTEMPTY),
+        (Last::Nothing, _) => return Err(Errno::EBUSY),
+    };
+    walk.check_search()?;
+    let dir = walk.at.clone();
+    let name = walk.name(start, end);
+    let _changing = dir.dentry.dir_lock.lock();
+    let victim = locked_child(&dir, name)?;
+    let is_dir = victim.inode().kind() == FileType::Directory;
+    dir.mount.check_writable()?;
+    permission::check_delete(&**dir.inode(), &**victim.inode(), &scope.creds)?;
+    match (what, is_dir) {
+        (Remove::File, true) => return Err(Errno::EISDIR),
+        (Remove::File, false) if slash => return Err(Errno::ENOTDIR),
+        (Remove::Directory, false) => return Err(Errno::ENOTDIR),
+        _ => {}
+    }
+    if victim.dentry.is_mountpoint() {
+        return Err(Errno::EBUSY);
+    }
+    match what {
+        Remove::File => dir.inode().unlink(name)?,
+        Remove::Directory => dir.inode().rmdir(name)?,
+    }
+    forget(&dir.dentry, name);
+    victim.dentry.mark_unlinked();
+    notify::child(&dir, name, Event::DELETE, is_dir);
+    notify::removed(&victim);
+    Ok(())
+}
+
+fn forget(dir: &Dentry, name: &[u8]) {
+    if let Some(dentry) = dir.forget(name) {
+        dentry.mark_unlinked();
+    }
+}
+
+/// Gives the file `target` another name.
+pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
+    let Last::Name { start, end, slash } = walk.to_last()? else {
+        return Err(Errno::EEXIST);
+    };
+    walk.check_search()?;
+    let dir = walk.at.clone();
+    let name = walk.name(start, end);
+    let _changing = dir.dentry.dir_lock.lock();
+    match locked_child(&dir, name) {
+        Ok(_) => return Err(Errno::EEXIST),
+        Err(Errno::ENOENT) => {}
+        Err(e) => return Err(e),
+    }
+    if slash {
+        return Err(Errno::ENOENT);
+    }
+    if !Arc::ptr_eq(&target.mount, &dir.mount) && !same_file_system(target, &dir) {
+        return Err(Errno::EXDEV);
+    }
+    check_create(&dir, scope)?;
+    if target.inode().kind() == FileType::Directory {
+        return Err(Errno::EPERM);
+    }
+    dir.inode().link(name, target.inode())?;
+    dir.dentry.add(name, target.inode().clone());
+    notify::child(&dir, name, Event::CREATE, false);
+    Ok(())
+}
+
+/// A file without a name hangs on a mount of its own kind: what counts is the device.
+fn same_file_system(a: &Path, b: &Path) -> bool {
+    let nameless = a.dentry.parent().is_none();
+    let dev = |p: &Path| p.inode().metadata().map(|m| m.dev);
+    nameless && matches!((dev(a), dev(b)), (Ok(x), Ok(y)) if x == y)
+}
+
+/// What `renameat2` was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rename {
+    Replace,
+    NoReplace,
+    Exchange,
+}
+
+/// One side of a rename: a directory and a name in it.
+struct Side<'w> {
+    dir: Path,
+    name: &'w [u8],
+    slash: bool,
+}
+
+fn side<'w>(walk: &'w mut Walk<'_>, how: Rename, is_target: bool) -> Result<Side<'w>> {
+    let Last::Name { start, end, slash } = walk.to_last()? else {
+        let taken = is_target && how == Rename::NoReplace;
+        return Err(if taken { Errno::EEXIST } else { Errno::EBUSY });
+    };
+    walk.check_search()?;
+    Ok(Side {
+        dir: walk.at.clone(),
+        name: walk.name(start, end),
+        slash,
+    })
+}
+
+pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) -> Result<()> {
+    let from = side(&mut from, how, false)?;
+    let to = side(&mut to, how, true)?;
+    if !Arc::ptr_eq(&from.dir.mount, &to.dir.mount) {
+        return Err(Errno::EXDEV);
+    }
+    let _renaming = RENAMING.lock();
+    let (a, b) = (&from.dir.dentry, &to.dir.dentry);
+    let same_dir = Arc::ptr_eq(a, b);
+    // Nobody else locks two directories while RENAMING is held, so any order will do.
+    let _from_changing = a.dir_lock.lock();
+    let _to_changing = (!same_dir).then(|| b.dir_lock.lock());
+
+    let moved = locked_child(&from.dir, from.name)?;
+    let target = match locked_child(&to.dir, to.name) {
+        Ok(target) => Some(target),
+        Err(Errno::ENOENT) => None,
+        Err(e) => return Err(e),
+    };
+    let is_dir = |p: &Path| p.inode().kind() == FileType::Directory;
+    let moved_dir = is_dir(&moved);
+    match (&target, how) {
+        (Some(_), Rename::NoReplace) => return Err(Errno::EEXIST),
+        (None, Rename::Exchange) => return Err(Errno::ENOENT),
+        _ => {}
+    }
+    if !moved_dir && (from.slash || (to.slash && how != Rename::Exchange)) {
+        return Err(Errno::ENOTDIR);
+    }
+    if to.dir.dentry.is_within(&moved.dentry) {
+        return Err(Errno::EINVAL);
+    }
+    if let Some(target) = &target
+        && from.dir.dentry.is_within(&target.dentry)
+    {
+        return Err(if how == Rename::Exchange {
+            Errno::EINVAL
+        } else {
+            Errno::ENOTEMPTY
+        });
+    }
+    from.dir.mount.check_writable()?;
+    permission::check_delete(&**from.dir.inode(), &**moved.inode(), &scope.creds)?;
+    match &target {
+        Some(target) => {
+            permission::check_delete(&**to.dir.inode(), &**target.inode(), &scope.creds)?
+        }
+        None => permission::check(&**to.dir.inode(), &scope.creds, WRITE | EXEC)?,
+    }
+    // A directory that gets another parent is written to: its `..` changes.
+    if !same_dir {
+        let exchanged = target.as_ref().filter(|_| how == Rename::Exchange);
+        for path in [Some(&moved), exchanged].into_iter().flatten() {
+            if is_dir(path) {
+                permission::check(&**path.inode(), &scope.creds, WRITE)?;
+            }
+        }
+    }
+    if let Some(target) = &target {
+        if Arc::ptr_eq(target.inode(), moved.inode()) {
+            return Ok(());
+        }
+        match (moved_dir, is_dir(target)) {
+            _ if how == Rename::Exchange => {}
+            (true, false) => return Err(Errno::ENOTDIR),
+            (false, true) => return Err(Errno::EISDIR),
+            _ => {}
+        }
+    }
+    let mounted_on = |p: &Path| p.dentry.is_mountpoint();
+    if mounted_on(&moved) || target.as_ref().is_some_and(mounted_on) {
+        return Err(Errno::EBUSY);
+    }
+    let action = if how == Rename::Exchange {
+        RenameHow::Exchange
+    } else {
+        RenameHow::Replace
+    };
+    from.dir
+        .inode()
+        .rename(from.name, to.dir.inode(), to.name, action)?;
+
+    a.forget(from.name);
+    b.forget(to.name);
+    b.adopt(to.name, moved.dentry.clone());
+    match target {
+        Some(other) if how == Rename::Exchange => a.adopt(from.name, other.dentry),
+        Some(victim) => {
+            victim.dentry.mark_unlinked();
+            notify::removed(&victim);
+        }
+        None => {}
+    }
+    notify::moved(&from.dir, from.name, &to.dir, to.name, &moved);
+    Ok(())
+}

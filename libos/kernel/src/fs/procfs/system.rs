@@ -1,0 +1,386 @@
+//! The files of `/proc` that are about the whole system.
+
+use super::out::{Out, put};
+use super::source;
+use super::status::TICK_NS;
+use crate::base::sync::Once;
+use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
+use crate::fs::devfs;
+use crate::memory::commit::{self, Setting};
+use crate::memory::heap;
+use crate::time;
+use alloc::string::String;
+
+const SECOND: u64 = 1_000_000_000;
+
+pub fn self_link() -> String {
+    alloc::format!("{}", source::current_ids().0)
+}
+
+pub fn thread_self_link() -> String {
+    let (pid, tid) = source::current_ids();
+    alloc::format!("{pid}/task/{tid}")
+}
+
+pub fn version(out: &mut Out) -> Result<()> {
+    let (system, release, machine) = (source::SYSTEM_NAME, source::RELEASE, source::MACHINE);
+    put!(
+        out,
+        "{system} version {release} ({machine}) {}\n",
+        source::build_version()
+    );
+    Ok(())
+}
+
+pub fn cmdline(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", source::command_line());
+    Ok(())
+}
+
+pub fn cpuinfo(out: &mut Out) -> Result<()> {
+    for core in 0..source::cores() {
+        put!(out, "processor\t: {core}\n");
+        put!(out, "Features\t: fp asimd\nCPU architecture: 8\n\n");
+    }
+    Ok(())
+}
+
+pub fn devices(out: &mut Out) -> Result<()> {
+    put!(out, "Character devices:\n");
+    for (major, name) in devfs::drivers() {
+        put!(out, "{major:3} {name}\n");
+    }
+    put!(out, "\nBlock devices:\n");
+    Ok(())
+}
+
+pub fn filesystems(out: &mut Out) -> Result<()> {
+    for name in ["tmpfs", "proc", "devtmpfs"] {
+        put!(out, "nodev\t{name}\n");
+    }
+    Ok(())
+}
+
+pub fn kmsg(out: &mut Out) -> Result<()> {
+    out.bytes(&crate::log::contents());
+    Ok(())
+}
+
+pub fn partitions(out: &mut Out) -> Result<()> {
+    put!(out, "major minor  #blocks  name\n\n");
+    Ok(())
+}
+
+pub fn swaps(out: &mut Out) -> Result<()> {
+    put!(out, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+    Ok(())
+}
+
+pub fn uptime(out: &mut Out) -> Result<()> {
+    let up = time::monotonic_ns();
+    let idle = (up * source::cores() as u64).saturating_sub(source::busy().total());
+    let seconds = |ns: u64| (ns / SECOND, ns % SECOND / 10_000_000);
+    let ((up, up_rest), (idle, idle_rest)) = (seconds(up), seconds(idle));
+    put!(out, "{up}.{up_rest:02} {idle}.{idle_rest:02}\n");
+    Ok(())
+}
+
+/// Load averages as fixed-point numbers with 11 fractional bits, brought up to date when somebody looks: nothing wakes
+/// the machine for their sake, so the load between two looks is taken to be what it is at the second.
+struct Load {
+    averages: [u64; 3],
+    /// Monotonic time up to which they are computed.
+    until: u64,
+}
+
+static LOAD: SpinLock<Load> = SpinLock::new(Load {
+    averages: [0; 3],
+    until: 0,
+});
+const FIXED_1: u64 = 1 << 11;
+/// e^(-5s/1min), e^(-5s/5min), e^(-5s/15min).
+const DECAY: [u64; 3] = [1884, 2014, 2037];
+const STEP: u64 = 5 * SECOND;
+
+impl Load {
+    fn advance(&mut self, now: u64, running: u64) {
+        // Past an hour nothing of the old values is left.
+        let steps = ((now.saturating_sub(self.until)) / STEP).min(720);
+        for _ in 0..steps {
+            for (average, decay) in self.averages.iter_mut().zip(DECAY) {
+                *average = (*average * decay + running * FIXED_1 * (FIXED_1 - decay)) / FIXED_1;
+            }
+        }
+        if steps > 0 {
+            self.until = now - now % STEP;
+        }
+    }
+}
+
+/// The load averages of the last 1, 5 and 15 minutes, in units of 1/2048.
+pub fn load_averages() -> [u64; 3] {
+    // Who asks is running, and is not what is meant.
+    let running = source::runnable().saturating_sub(1) as u64;
+    let mut load = LOAD.lock();
+    load.advance(time::monotonic_ns(), running);
+    load.averages
+}
+
+pub fn loadavg(out: &mut Out) -> Result<()> {
+    let running = source::runnable();
+    let averages = load_averages();
+    for average in averages {
+        put!(
+            out,
+            "{}.{:02} ",
+            average / FIXED_1,
+            average % FIXED_1 * 100 / FIXED_1
+        );
+    }
+    put!(
+        out,
+        "{running}/{} {}\n",
+        source::thread_count(),
+        source::last_pid()
+    );
+    Ok(())
+}
+
+pub fn meminfo(out: &mut Out) -> Result<()> {
+    let (total, free, committed) = source::memory();
+    let files = shared_memory();
+    let slab = slab_bytes();
+    let used = (total - free).saturating_sub(files + slab);
+    let rows = [
+        ("MemTotal:", total),
+        ("MemFree:", free),
+        ("MemAvailable:", free),
+        ("Buffers:", 0),
+        ("Cached:", files),
+        ("SwapCached:", 0),
+        // Nothing is ever reclaimed, so all that is in use is active.
+        ("Active:", used + files),
+        ("Inactive:", 0),
+        ("SwapTotal:", 0),
+        ("SwapFree:", 0),
+        ("Dirty:", 0),
+        ("Writeback:", 0),
+        ("AnonPages:", used),
+        ("Mapped:", 0),
+        ("Shmem:", files),
+        ("Slab:", slab),
+        ("CommitLimit:", commit::limit() * PAGE_SIZE),
+        ("Committed_AS:", committed),
+        ("VmallocTotal:", 0),
+        ("VmallocUsed:", 0),
+        ("VmallocChunk:", 0),
+    ];
+    for (name, bytes) in rows {
+        put!(out, "{name:<16}{:>8} kB\n", bytes / 1024);
+    }
+    Ok(())
+}
+
+/// Bytes of the kernel heap's slabs and arenas that hold something.
+fn slab_bytes() -> usize {
+    let frames = |u: heap::Usage| (u.slabs - u.empty) * u.frames;
+    heap::usage().into_iter().map(frames).sum::<usize>() * PAGE_SIZE
+}
+
+/// The kernel heap's size classes, in Linux's form; of the arenas, whose requests have any size, the bytes.
+pub fn slabinfo(out: &mut Out) -> Result<()> {
+    put!(out, "slabinfo - version: 2.1\n");
+    put!(
+        out,
+        "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n"
+    );
+    for u in heap::usage() {
+        let name: &dyn core::fmt::Display = if u.size == 1 {
+            &"arenas"
+        } else {
+            &format_args!("kmalloc-{}", u.size)
+        };
+        put!(
+            out,
+            "{name:<17} {:>6} {:>6} {:>6} {:>4} {:>4} : tunables    0    0    0 : slabdata {:>6} {:>6}      0\n",
+            u.live,
+            u.slabs * u.per_slab,
+            u.size,
+            u.per_slab,
+            u.frames,
+            u.slabs - u.empty,
+            u.slabs,
+        );
+    }
+    Ok(())
+}
+
+/// Bytes that files in memory take.
+fn shared_memory() -> usize {
+    let mut seen = alloc::vec::Vec::new();
+    for mount in crate::fs::mount::list() {
+        let fs = alloc::sync::Arc::as_ptr(&mount.fs) as *const ();
+        if mount.fs.name() != "proc" && !seen.iter().any(|(p, _)| *p == fs) {
+            seen.push((fs, mount.fs.used_bytes()));
+        }
+    }
+    seen.iter().map(|(_, bytes)| bytes).sum()
+}
+
+pub fn stat(out: &mut Out) -> Result<()> {
+    let (up, cores) = (time::monotonic_ns(), source::cores() as u64);
+    let busy = source::busy();
+    let idle = (up * cores).saturating_sub(busy.total());
+    let [user, system, idle] = [busy.user, busy.system, idle].map(|ns| ns / TICK_NS);
+    // Time is kept by thread, not by core: each is given its share.
+    put!(out, "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\n");
+    for core in 0..cores {
+        put!(
+            out,
+            "cpu{core} {} 0 {} {} 0 0 0 0 0 0\n",
+            user / cores,
+            system / cores,
+            idle / cores
+        );
+    }
+    let boot = time::realtime_ns().saturating_sub(up) / SECOND;
+    put!(
+        out,
+        "intr 0\nctxt 0\nbtime {boot}\nprocesses {}\n",
+        source::last_pid()
+    );
+    put!(
+        out,
+        "procs_running {}\nprocs_blocked 0\n",
+        source::runnable()
+    );
+    Ok(())
+}
+
+pub fn vmstat(out: &mut Out) -> Result<()> {
+    let (total, free, _) = source::memory();
+    let shared = shared_memory() / PAGE_SIZE;
+    put!(out, "nr_free_pages {}\n", free / PAGE_SIZE);
+    put!(
+        out,
+        "nr_anon_pages {}\n",
+        ((total - free) / PAGE_SIZE).saturating_sub(shared)
+    );
+    put!(
+        out,
+        "nr_file_pages {shared}\nnr_shmem {shared}\nnr_dirty 0\nnr_writeback 0\n"
+    );
+    put!(out, "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n");
+    Ok(())
+}
+
+pub fn hostname(out: &mut Out) -> Result<()> {
+    out.bytes(&source::host_name());
+    out.bytes(b"\n");
+    Ok(())
+}
+
+pub fn ostype(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", source::SYSTEM_NAME);
+    Ok(())
+}
+
+pub fn osrelease(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", source::RELEASE);
+    Ok(())
+}
+
+pub fn kernel_version(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", source::build_version());
+    Ok(())
+}
+
+pub fn pid_max(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", source::PID_MAX);
+    Ok(())
+}
+
+fn random_uuid() -> [u8; 16] {
+    let mut id = [0; 16];
+    crate::random::fill(&mut id);
+    // Version 4, variant 1 (RFC 9562).
+    id[6] = id[6] & 0x0f | 0x40;
+    id[8] = id[8] & 0x3f | 0x80;
+    id
+}
+
+fn put_uuid(id: &[u8; 16], out: &mut Out) {
+    for (i, byte) in id.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            out.bytes(b"-");
+        }
+        put!(out, "{byte:02x}");
+    }
+    out.bytes(b"\n");
+}
+
+pub fn boot_id(out: &mut Out) -> Result<()> {
+    static ID: Once<[u8; 16]> = Once::new();
+    put_uuid(ID.call_once(random_uuid), out);
+    Ok(())
+}
+
+pub fn uuid(out: &mut Out) -> Result<()> {
+    put_uuid(&random_uuid(), out);
+    Ok(())
+}
+
+/// Bits: the generator's key is always fully seeded.
+pub fn entropy(out: &mut Out) -> Result<()> {
+    put!(out, "256\n");
+    Ok(())
+}
+
+pub fn show_commit(what: Setting, out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", what.get());
+    Ok(())
+}
+
+pub fn store_commit(what: Setting, text: &str) -> Result<()> {
+    let value: u32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    what.set(value as usize)
+}
+
+pub fn file_max(out: &mut Out) -> Result<()> {
+    put!(out, "{}\n", i64::MAX);
+    Ok(())
+}
+
+/// Open file descriptions, those kept for later (none), and how many there may be.
+pub fn file_nr(out: &mut Out) -> Result<()> {
+    put!(out, "{}\t0\t{}\n", crate::fs::file::open_count(), i64::MAX);
+    Ok(())
+}
+
+pub fn nr_open(out: &mut Out) -> Result<()> {
+    put!(out, "1048576\n");
+    Ok(())
+}
+
+pub fn pipe_max_size(out: &mut Out) -> Result<()> {
+    put!(out, "1048576\n");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_approaches_what_runs() {
+        let mut load = Load {
+            averages: [0; 3],
+            until: 0,
+        };
+        load.advance(60 * SECOND, 2);
+        // After one minute: 2 * (1 - 1/e) = 1.26.
+        assert!((1.2..1.3).contains(&(load.averages[0] as f64 / FIXED_1 as f64)));
+        load.advance(3600 * SECOND, 2);
+        assert!(load.averages.iter().all(|&a| a > FIXED_1 * 19 / 10));
+    }
+}

@@ -1,0 +1,475 @@
+//! The contents of a regular file in memory.
+//!
+//! Program memory is copied with a reference to the page held and no spinlock: the copy may fault, and the fault may
+//! be on a mapping of this very file.
+
+use super::Shared;
+use super::pages::PageTree;
+use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result, SpinLock};
+use crate::fs::inode::{Allocate, MappedFor, SeekFor, WriteAt};
+use crate::fs::sleep_lock::SleepLock;
+use crate::memory::frames::{self, Frame, Piece};
+use crate::user::Buffer;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Largest file, the limit of a signed offset in whole pages.
+pub const SIZE_MAX: u64 = i64::MAX as u64 & !(PAGE_SIZE as u64 - 1);
+
+/// `F_SEAL_*` of fcntl(2).
+pub mod seal {
+    pub const SEAL: u32 = 1;
+    pub const SHRINK: u32 = 2;
+    pub const GROW: u32 = 4;
+    pub const WRITE: u32 = 8;
+    pub const FUTURE_WRITE: u32 = 16;
+    pub const ALL: u32 = 31;
+}
+
+struct Data {
+    tree: PageTree,
+    /// Bytes of the image that stand for pages the tree does not have.
+    packed: &'static [u8],
+}
+
+pub struct Contents {
+    /// Innermost: the page-fault path takes it.
+    data: SpinLock<Data>,
+    size: AtomicU64,
+    /// Writes, truncations and appends come one after another. Held while program memory is copied.
+    changing: SleepLock,
+    seals: AtomicU32,
+    /// Mappings, and those among them by which the file may be written. Both rise only while `changing` is held.
+    mappings: AtomicUsize,
+    writers: AtomicUsize,
+}
+
+/// What lies at a page's place.
+enum Page {
+    Frame(Frame),
+    Packed(&'static [u8]),
+    Hole,
+}
+
+fn split(offset: u64) -> (u64, usize) {
+    (offset >> PAGE_SHIFT, offset as usize % PAGE_SIZE)
+}
+
+impl Contents {
+    pub const fn new(packed: &'static [u8], seals: u32) -> Self {
+        Contents {
+            data: SpinLock::new(Data {
+                tree: PageTree::new(),
+                packed,
+            }),
+            size: AtomicU64::new(packed.len() as u64),
+            changing: SleepLock::new(),
+            seals: AtomicU32::new(seals),
+            mappings: AtomicUsize::new(0),
+            writers: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Pages in memory, of its own or in the image.
+    pub fn pages(&self) -> usize {
+        let data = self.data.lock();
+        let packed = data.packed.len().div_ceil(PAGE_SIZE) as u64;
+        data.tree.count() + (0..packed).filter(|&i| data.tree.get(i).is_none()).count()
+    }
+
+    fn page_at(&self, index: u64) -> Page {
+        let data = self.data.lock();
+        match data.tree.get(index) {
+            Some(frame) => Page::Frame(frame.clone()),
+            None => data.packed_page(index).map_or(Page::Hole, Page::Packed),
+        }
+    }
+
+    pub fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
+        let size = self.size();
+        let mut at = offset;
+        let end = size.min(offset.saturating_add(buf.len() as u64));
+        while at < end {
+            let (index, within) = split(at);
+            let want = ((end - at) as usize).min(PAGE_SIZE - within);
+            let done = match self.page_at(index) {
+                Page::Frame(frame) => buf.put(&frame.as_slice()[within..within + want]),
+                Page::Packed(bytes) if within < bytes.len() => {
+                    buf.put(&bytes[within..bytes.len().min(within + want)])
+                }
+                _ => buf.put_zeros(want),
+            };
+            match done {
+                Ok(0) => break,
+                Ok(n) => at += n as u64,
+                Err(e) if at == offset => return Err(e),
+                Err(_) => break,
+            }
+        }
+        Ok(at.saturating_sub(offset) as usize)
+    }
+
+    pub fn lend(&self, offset: u64) -> Option<Piece> {
+        let size = self.size();
+        let (index, within) = split(offset);
+        match self.page_at(index) {
+            Page::Frame(frame) if offset < size => {
+                let len = ((size - offset) as usize).min(PAGE_SIZE - within);
+                Some(Piece::new(frame, within, len))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn write_at(&self, fs: &Shared, buf: &mut Buffer<'_>, to: WriteAt) -> Result<(u64, usize)> {
+        let _changing = self.changing.lock();
+        let seals = self.seals.load(Ordering::Relaxed);
+        let size = self.size();
+        let offset = to.offset.unwrap_or(size);
+        if buf.is_empty() {
+            return Ok((offset, 0));
+        }
+        if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+            return Err(Errno::EPERM);
+        }
+        let limit = to.limit.min(SIZE_MAX);
+        if offset >= limit {
+            return Err(Errno::EFBIG);
+        }
+        let mut end = limit.min(offset.saturating_add(buf.len() as u64));
+        if end > size && seals & seal::GROW != 0 {
+            if offset >= size {
+                return Err(Errno::EPERM);
+            }
+            end = size;
+        }
+        let mut at = offset;
+        while at < end {
+            let (index, within) = split(at);
+            let want = ((end - at) as usize).min(PAGE_SIZE - within);
+            match self.write_page(fs, buf, index, within, want) {
+                Ok(0) => break,
+                Ok(n) => at += n as u64,
+                Err(e) if at == offset => return Err(e),
+                Err(_) => break,
+            }
+        }
+        self.size.fetch_max(at, Ordering::Release);
+        Ok((offset, (at - offset) as usize))
+    }
+
+    fn write_page(
+        &self,
+        fs: &Shared,
+        buf: &mut Buffer<'_>,
+        index: u64,
+        within: usize,
+        want: usize,
+    ) -> Result<usize> {
+        let packed = match self.page_at(index) {
+            Page::Frame(mut frame) => {
+                return buf.take(&mut frame.as_mut_slice()[within..within + want]);
+            }
+            Page::Packed(bytes) => bytes,
+            Page::Hole => &[],
+        };
+        fs.charge()?;
+        let filled = fill_new_page(packed, buf, within, want);
+        let (frame, n) = match filled {
+            Ok((frame, n)) if n > 0 => (frame, n),
+            other => {
+                fs.refund(1);
+                return other.map(|_| 0);
+            }
+        };
+        let mut data = self.data.lock();
+        if let Some(existing) = data.tree.get(index) {
+            // A page fault on a mapping of the file was faster.
+            existing.copy_from(within, &frame.as_slice()[within..within + n]);
+            fs.refund(1);
+        } else {
+            data.tree.insert(index, frame);
+        }
+        Ok(n)
+    }
+
+    /// The page itself, made if there is none yet.
+    pub fn page(&self, fs: &Shared, index: u64) -> Result<Frame> {
+        if index >= self.size().div_ceil(PAGE_SIZE as u64) {
+            return Err(Errno::ENXIO);
+        }
+        let packed: &[u8] = match self.page_at(index) {
+            Page::Frame(frame) => return Ok(frame),
+            Page::Packed(bytes) => bytes,
+            Page::Hole => &[],
+        };
+        fs.charge()?;
+        let made = self.put_new_page(index, packed);
+        if !matches!(made, Ok((_, true))) {
+            fs.refund(1);
+        }
+        made.map(|(frame, _)| frame)
+    }
+
+    /// Puts a page with `packed` in the place of a hole. Returns the one that is there then, and whether it is that. Where the
+    /// file has been cut meanwhile, `packed` may be gone: `ENXIO` behind the end, zeros before it.
+    fn put_new_page(&self, index: u64, packed: &[u8]) -> Result<(Frame, bool)> {
+        let frame = frames::alloc_zeroed()?;
+        frame.copy_from(0, packed);
+        let mut data = self.data.lock();
+        if let Some(existing) = data.tree.get(index) {
+            return Ok((existing.clone(), false));
+        }
+        if index >= self.size().div_ceil(PAGE_SIZE as u64) {
+            return Err(Errno::ENXIO);
+        }
+        let left = data.packed_page(index).map_or(0, <[u8]>::len);
+        if left < packed.len() {
+            frame.zero_range(left, packed.len());
+        }
+        data.tree.insert(index, frame.clone());
+        Ok((frame, true))
+    }
+
+    pub fn truncate(&self, fs: &Shared, size: u64) -> Result<()> {
+        if size > SIZE_MAX {
+            return Err(Errno::EFBIG);
+        }
+        let _changing = self.changing.lock();
+        let old = self.size();
+        let seals = self.seals.load(Ordering::Relaxed);
+        if size < old && seals & seal::SHRINK != 0 || size > old && seals & seal::GROW != 0 {
+            return Err(Errno::EPERM);
+        }
+        if size < old {
+            self.size.store(size, Ordering::Release);
+            let mut data = self.data.lock();
+            data.packed = &data.packed[..data.packed.len().min(size as usize)];
+            let (index, within) = split(size);
+            if within > 0 {
+                // What is cut off must read as zeros if the file grows again.
+                if let Some(frame) = data.tree.get(index) {
+                    frame.zero_range(within, PAGE_SIZE);
+                }
+            }
+            fs.refund(data.tree.remove(index + (within > 0) as u64, u64::MAX));
+        } else {
+            self.size.store(size, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    pub fn allocate(&self, fs: &Shared, how: Allocate, offset: u64, len: u64) -> Result<()> {
+        let end = offset
+            .checked_add(len)
+            .filter(|&e| e <= SIZE_MAX)
+            .ok_or(Errno::EFBIG)?;
+        let _changing = self.changing.lock();
+        let seals = self.seals.load(Ordering::Relaxed);
+        if matches!(
+            how,
+            Allocate::PunchHole | Allocate::ZeroRange | Allocate::ZeroRangeKeepSize
+        ) {
+            if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+                return Err(Errno::EPERM);
+            }
+            self.zero(fs, offset, end)?;
+        }
+        let grows = matches!(how, Allocate::Extend | Allocate::ZeroRange) && end > self.size();
+        if grows && seals & seal::GROW != 0 {
+            return Err(Errno::EPERM);
+        }
+        if how != Allocate::PunchHole {
+            self.populate(fs, offset >> PAGE_SHIFT, end.div_ceil(PAGE_SIZE as u64))?;
+        }
+        if grows {
+            self.size.store(end, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Gives every hole of the pages `from..to` a page, or, if the budget does not suffice, none of them.
+    fn populate(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
+        // Runs of pages that were holes, to be holes again if not all can be filled.
+        let mut filled: Vec<(u64, u64)> = Vec::new();
+        for index in from..to {
+            if !matches!(self.page_at(index), Page::Hole) {
+                continue;
+            }
+            let room = filled.try_reserve(1).map_err(|_| Errno::ENOMEM);
+            let frame = room
+                .and_then(|()| fs.charge())
+                .and_then(|()| frames::alloc_zeroed().inspect_err(|_| fs.refund(1)))
+                .inspect_err(|_| {
+                    let mut data = self.data.lock();
+                    for &(first, end) in &filled {
+                        fs.refund(data.tree.remove(first, end));
+                    }
+                })?;
+            match filled.last_mut() {
+                Some((_, end)) if *end == index => *end += 1,
+                _ => filled.push((index, index + 1)),
+            }
+            let mut data = self.data.lock();
+            if data.tree.get(index).is_some() {
+                fs.refund(1);
+            } else {
+                data.tree.insert(index, frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes bytes `from..to` read as zeros, giving back whole pages.
+    fn zero(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
+        let to = to.min(self.size());
+        if from >= to {
+            return Ok(());
+        }
+        self.unpack(fs, from, to)?;
+        let (first, head) = split(from);
+        let (last, tail) = split(to);
+        let data = &mut *self.data.lock();
+        let zero = |index: u64, a: usize, b: usize| {
+            if let Some(frame) = data.tree.get(index) {
+                frame.zero_range(a, b);
+            }
+        };
+        if first == last {
+            zero(first, head, tail);
+            return Ok(());
+        }
+        if head > 0 {
+            zero(first, head, PAGE_SIZE);
+        }
+        zero(last, 0, tail);
+        fs.refund(data.tree.remove(first + (head > 0) as u64, last));
+        Ok(())
+    }
+
+    /// Moves packed contents into pages of the file's own, so that some of them may go: all that survives of them.
+    fn unpack(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
+        let packed = self.data.lock().packed.len() as u64;
+        if from >= packed {
+            return Ok(());
+        }
+        let hole = from.div_ceil(PAGE_SIZE as u64)..to >> PAGE_SHIFT;
+        for index in 0..packed.div_ceil(PAGE_SIZE as u64) {
+            if !hole.contains(&index) {
+                self.page(fs, index)?;
+            }
+        }
+        self.data.lock().packed = &[];
+        Ok(())
+    }
+
+    pub fn seek(&self, what: SeekFor, offset: u64) -> Result<u64> {
+        let size = self.size();
+        if offset >= size {
+            return Err(Errno::ENXIO);
+        }
+        let data = self.data.lock();
+        let packed = data.packed.len() as u64;
+        let (index, _) = split(offset);
+        let start = |index: u64| (index << PAGE_SHIFT).max(offset);
+        match what {
+            SeekFor::Data if offset < packed => Ok(offset),
+            SeekFor::Data => match data.tree.next_page(index).map(start) {
+                Some(at) if at < size => Ok(at),
+                _ => Err(Errno::ENXIO),
+            },
+            SeekFor::Hole => {
+                let mut index = index;
+                while index << PAGE_SHIFT < packed || data.tree.get(index).is_some() {
+                    index += 1;
+                }
+                Ok(start(index).min(size))
+            }
+        }
+    }
+
+    /// See [`Inode::mapped`](crate::fs::inode::Inode::mapped).
+    pub fn mapped(&self, how: MappedFor) -> Result<bool> {
+        let _changing = self.changing.lock();
+        let sealed = self.seals() & (seal::WRITE | seal::FUTURE_WRITE) != 0;
+        if sealed && how == MappedFor::Writing {
+            return Err(Errno::EPERM);
+        }
+        let may_write = !sealed && how != MappedFor::Copies;
+        self.mappings.fetch_add(1, Ordering::SeqCst);
+        self.writers
+            .fetch_add(may_write as usize, Ordering::Relaxed);
+        Ok(may_write)
+    }
+
+    pub fn unmapped(&self, may_write: bool) {
+        self.mappings.fetch_sub(1, Ordering::Relaxed);
+        self.writers
+            .fetch_sub(may_write as usize, Ordering::Relaxed);
+    }
+
+    /// Whether pages that are gone from the file may still be seen in some space.
+    pub fn is_mapped(&self) -> bool {
+        self.mappings.load(Ordering::SeqCst) > 0
+    }
+
+    pub fn seals(&self) -> u32 {
+        self.seals.load(Ordering::Relaxed)
+    }
+
+    /// `EPERM` once sealed against it, `EBUSY` while a mapping may break the new seal.
+    pub fn add_seals(&self, seals: u32) -> Result<()> {
+        let _changing = self.changing.lock();
+        if self.seals() & seal::SEAL != 0 {
+            return Err(Errno::EPERM);
+        }
+        let new = seals & !self.seals();
+        if new & seal::WRITE != 0 && self.writers.load(Ordering::Relaxed) > 0 {
+            return Err(Errno::EBUSY);
+        }
+        self.seals.fetch_or(seals, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives every page back; returns how many.
+    pub fn clear(&mut self) -> usize {
+        self.data.get_mut().tree.remove(0, u64::MAX)
+    }
+}
+
+impl Data {
+    /// What the image has for page `index`.
+    fn packed_page(&self, index: u64) -> Option<&'static [u8]> {
+        let start = usize::try_from(index << PAGE_SHIFT).ok()?;
+        let packed = self.packed;
+        (start < packed.len()).then(|| &packed[start..packed.len().min(start + PAGE_SIZE)])
+    }
+}
+
+/// A page with `packed` and then zeros, bytes of `buf` laid over it. Nothing of what the frame held before shows.
+fn fill_new_page(
+    packed: &[u8],
+    buf: &mut Buffer<'_>,
+    within: usize,
+    want: usize,
+) -> Result<(Frame, usize)> {
+    if want == PAGE_SIZE {
+        let mut frame = frames::alloc_frame()?;
+        let n = buf.take(frame.as_mut_slice())?;
+        if n < PAGE_SIZE {
+            // Program memory ended early: what was there before stays, zeros behind it.
+            frame.copy_from(n.min(packed.len()), &packed[n.min(packed.len())..]);
+            frame.zero_range(n.max(packed.len()), PAGE_SIZE);
+        }
+        return Ok((frame, n));
+    }
+    // Zeroing a whole page is quicker than zeroing the pieces around a small write.
+    let mut frame = frames::alloc_zeroed()?;
+    frame.copy_from(0, packed);
+    let n = buf.take(&mut frame.as_mut_slice()[within..within + want])?;
+    Ok((frame, n))
+}

@@ -1,0 +1,373 @@
+//! What the VFS asks of an inode in memory.
+
+use super::file::Contents;
+use super::node::{Body, RamInode, marker};
+use crate::base::{Errno, PAGE_SIZE, Result};
+use crate::fs::devfs;
+use crate::fs::fifo;
+use crate::fs::file::FileOps;
+use crate::fs::inode::*;
+use crate::fs::types::{Dev, FileType, Metadata, OpenFlags, SetAttr};
+use crate::memory::frames::{Frame, Piece};
+use crate::memory::source::FileKey;
+use crate::memory::space::Copies;
+use crate::process::unmap_everywhere;
+use crate::time::Timespec;
+use crate::user::Buffer;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+
+/// Hard links that one inode may have.
+const LINK_MAX: u32 = 65000;
+fn as_ram(inode: &Arc<dyn Inode>) -> Result<Arc<RamInode>> {
+    let any: Arc<dyn Any + Send + Sync> = inode.clone();
+    any.downcast().map_err(|_| Errno::EXDEV)
+}
+
+fn read_slice(bytes: &[u8], buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    buf.put(&bytes[start..])
+}
+
+impl RamInode {
+    /// Bytes `from..to` are gone from the file: so they are from all memory that shows it. Whole pages only; what is left of a page at
+    /// the ends has been zeroed where it lies.
+    fn take_away(&self, contents: &Contents, from: u64, to: u64, copies: Copies) {
+        if contents.is_mapped() {
+            let file = FileKey(core::ptr::from_ref(self).addr());
+            let page = PAGE_SIZE as u64;
+            unmap_everywhere(file, from.div_ceil(page)..to / page, copies);
+        }
+    }
+}
+
+impl Inode for RamInode {
+    fn ino(&self) -> u64 {
+        self.ino
+    }
+
+    fn kind(&self) -> FileType {
+        match self.body {
+            Body::File(_) | Body::Program(_) | Body::Generated(_) => FileType::Regular,
+            Body::Dir(_) => FileType::Directory,
+            Body::Symlink(_) => FileType::Symlink,
+            Body::Fifo(_) => FileType::Fifo,
+            Body::Socket => FileType::Socket,
+            Body::Char(_) => FileType::Char,
+            Body::Block(_) => FileType::Block,
+        }
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        let size = self.size();
+        let blocks = match &self.body {
+            Body::File(contents) => (contents.pages() * (PAGE_SIZE / 512)) as u64,
+            _ => 0,
+        };
+        let rdev = match self.body {
+            Body::Char(dev) | Body::Block(dev) => dev,
+            _ => Dev::default(),
+        };
+        let attr = self.attr.lock();
+        Ok(Metadata {
+            dev: self.fs.dev,
+            ino: self.ino,
+            kind: self.kind(),
+            perm: attr.perm,
+            nlink: attr.nlink,
+            uid: attr.uid,
+            gid: attr.gid,
+            rdev,
+            size,
+            blocks,
+            block_size: PAGE_SIZE as u32,
+            atime: attr.atime,
+            mtime: attr.mtime,
+            ctime: attr.ctime,
+            btime: attr.btime,
+        })
+    }
+
+    fn access(&self) -> Result<Access> {
+        let attr = self.attr.lock();
+        Ok(Access {
+            perm: attr.perm,
+            uid: attr.uid,
+            gid: attr.gid,
+        })
+    }
+
+    fn set_attr(&self, change: &SetAttr) -> Result<()> {
+        let now = Timespec::now();
+        let mut attr = self.attr.lock();
+        attr.perm = change.perm.unwrap_or(attr.perm);
+        attr.uid = change.uid.unwrap_or(attr.uid);
+        attr.gid = change.gid.unwrap_or(attr.gid);
+        attr.atime = change.atime.unwrap_or(attr.atime);
+        attr.mtime = change.mtime.unwrap_or(attr.mtime);
+        attr.ctime = now;
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+        Ok(self.entry(name)?)
+    }
+
+    fn create(&self, name: &[u8], new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+        let dir = self.dir()?;
+        let inode = self.make(new)?;
+        dir.lock().insert(name, inode.clone())?;
+        self.touch();
+        if matches!(new.kind, NewKind::Directory) {
+            self.attr.lock().nlink += 1;
+        }
+        Ok(inode)
+    }
+
+    fn tmpfile(&self, new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+        self.dir()?;
+        let inode = self.make(new)?;
+        let mut attr = inode.attr.lock();
+        attr.nlink = 0;
+        attr.linkable = true;
+        drop(attr);
+        Ok(inode)
+    }
+
+    fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<()> {
+        let target = as_ram(target)?;
+        {
+            let attr = target.attr.lock();
+            if attr.nlink >= LINK_MAX {
+                return Err(Errno::EMLINK);
+            }
+            if attr.nlink == 0 && !attr.linkable {
+                return Err(Errno::ENOENT);
+            }
+        }
+        self.dir()?.lock().insert(name, target.clone())?;
+        target.attr.lock().linkable = false;
+        target.relink(1);
+        self.touch();
+        Ok(())
+    }
+
+    fn unlink(&self, name: &[u8]) -> Result<()> {
+        let victim = self.dir()?.lock().remove(name)?;
+        self.unlinked(&victim);
+        self.touch();
+        Ok(())
+    }
+
+    fn rmdir(&self, name: &[u8]) -> Result<()> {
+        self.entry(name)?.dir()?.lock().bury()?;
+        self.unlink(name)
+    }
+
+    fn rename(
+        &self,
+        old: &[u8],
+        new_dir: &Arc<dyn Inode>,
+        new: &[u8],
+        how: RenameHow,
+    ) -> Result<()> {
+        let to = as_ram(new_dir)?;
+        let moved = self.entry(old)?;
+        let target = to.entry(new).ok();
+        let is_dir = |inode: &RamInode| inode.kind() == FileType::Directory;
+        match (how, target) {
+            (RenameHow::Exchange, None) => return Err(Errno::ENOENT),
+            (RenameHow::Exchange, Some(other)) => {
+                to.dir()?.lock().replace(new, moved.clone())?;
+                self.dir()?.lock().replace(old, other.clone())?;
+                let shift = is_dir(&moved) as i32 - is_dir(&other) as i32;
+                self.relink(-shift);
+                to.relink(shift);
+                other.relink(0);
+            }
+            (RenameHow::Replace, Some(victim)) => {
+                if is_dir(&victim) {
+                    victim.dir()?.lock().bury()?;
+                }
+                to.dir()?.lock().replace(new, moved.clone())?;
+                self.dir()?.lock().remove(old)?;
+                to.unlinked(&victim);
+                let shift = is_dir(&moved) as i32;
+                self.relink(-shift);
+                to.relink(shift);
+            }
+            (RenameHow::Replace, None) => {
+                to.dir()?.lock().insert(new, moved.clone())?;
+                self.dir()?.lock().remove(old)?;
+                let shift = is_dir(&moved) as i32;
+                self.relink(-shift);
+                to.relink(shift);
+            }
+        }
+        moved.relink(0);
+        self.touch();
+        to.touch();
+        Ok(())
+    }
+
+    fn readdir(&self, cookie: u64, sink: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
+        self.accessed();
+        for (next, name, inode) in self.dir()?.lock().after(cookie) {
+            if !sink(DirEntry {
+                name,
+                ino: inode.ino,
+                kind: inode.kind(),
+                next,
+            }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_link(&self) -> Result<Link> {
+        match &self.body {
+            Body::Symlink(target) => Ok(Link::Text(target.to_vec())),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn open(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOps>>> {
+        match &self.body {
+            Body::Char(dev) => devfs::open_char(*dev, flags).map(Some),
+            Body::Fifo(slot) => fifo::open(slot, flags).map(Some),
+            Body::Block(_) | Body::Socket => Err(Errno::ENXIO),
+            Body::Program(_) if flags.writable() => Err(Errno::ETXTBSY),
+            _ => Ok(None),
+        }
+    }
+
+    fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
+        self.accessed();
+        match &self.body {
+            Body::File(contents) => contents.read_at(buf, offset),
+            Body::Dir(_) => Err(Errno::EISDIR),
+            Body::Program(name) => read_slice(&marker(name), buf, offset),
+            Body::Generated(make) => read_slice(&make(), buf, offset),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn write_at(&self, buf: &mut Buffer<'_>, at: WriteAt) -> Result<(u64, usize)> {
+        let done = self
+            .contents()
+            .ok_or(Errno::EINVAL)?
+            .write_at(&self.fs, buf, at)?;
+        self.written();
+        Ok(done)
+    }
+
+    fn truncate(&self, size: u64) -> Result<()> {
+        match &self.body {
+            Body::File(contents) => {
+                contents.truncate(&self.fs, size)?;
+                self.take_away(contents, size, u64::MAX, Copies::Too);
+            }
+            Body::Dir(_) => return Err(Errno::EISDIR),
+            Body::Program(_) => return Err(Errno::ETXTBSY),
+            _ => return Err(Errno::EINVAL),
+        }
+        self.written();
+        Ok(())
+    }
+
+    fn allocate(&self, how: Allocate, offset: u64, len: u64) -> Result<()> {
+        let contents = self.contents().ok_or(Errno::ENODEV)?;
+        contents.allocate(&self.fs, how, offset, len)?;
+        if !matches!(how, Allocate::Extend | Allocate::KeepSize) {
+            self.take_away(contents, offset, offset + len, Copies::Stay);
+        }
+        self.written();
+        Ok(())
+    }
+
+    fn page(&self, index: u64, _purpose: PageFor) -> Result<Frame> {
+        self.contents().ok_or(Errno::ENODEV)?.page(&self.fs, index)
+    }
+
+    fn mapped(&self, how: MappedFor) -> Result<bool> {
+        match self.contents() {
+            Some(contents) => contents.mapped(how),
+            None => Ok(how != MappedFor::Copies),
+        }
+    }
+
+    fn unmapped(&self, may_write: bool) {
+        if let Some(contents) = self.contents() {
+            contents.unmapped(may_write);
+        }
+    }
+
+    fn lend(&self, offset: u64) -> Option<Piece> {
+        let piece = self.contents()?.lend(offset)?;
+        self.accessed();
+        Some(piece)
+    }
+
+    fn seek(&self, what: SeekFor, offset: u64) -> Result<u64> {
+        match self.contents() {
+            Some(contents) => contents.seek(what, offset),
+            None if offset >= self.size() => Err(Errno::ENXIO),
+            None if what == SeekFor::Data => Ok(offset),
+            None => Ok(self.size()),
+        }
+    }
+
+    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
+        let xattrs = self.xattrs.lock();
+        xattrs
+            .as_ref()
+            .and_then(|x| x.get(name))
+            .cloned()
+            .ok_or(Errno::ENODATA)
+    }
+
+    fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<()> {
+        let mut xattrs = self.xattrs.lock();
+        let xattrs = xattrs.get_or_insert_with(Default::default);
+        match (how, xattrs.contains_key(name)) {
+            (XattrSet::Create, true) => return Err(Errno::EEXIST),
+            (XattrSet::Replace, false) => return Err(Errno::ENODATA),
+            _ => xattrs.insert(name.into(), value.to_vec()),
+        };
+        self.relink(0);
+        Ok(())
+    }
+
+    fn list_xattr(&self) -> Result<Vec<u8>> {
+        let xattrs = self.xattrs.lock();
+        let mut names = Vec::new();
+        for name in xattrs.iter().flat_map(|x| x.keys()) {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
+        Ok(names)
+    }
+
+    fn remove_xattr(&self, name: &[u8]) -> Result<()> {
+        let mut xattrs = self.xattrs.lock();
+        xattrs
+            .as_mut()
+            .and_then(|x| x.remove(name))
+            .ok_or(Errno::ENODATA)?;
+        drop(xattrs);
+        self.relink(0);
+        Ok(())
+    }
+
+    fn linked_program(&self) -> bool {
+        matches!(self.body, Body::Program(_))
+    }
+}

@@ -1,0 +1,271 @@
+//! What an inode in memory consists of: attributes, and a body for each kind of file.
+
+use super::dir::Dir;
+use super::file::Contents;
+use super::{RamFs, Shared};
+use crate::base::{Errno, Result, SpinLock};
+use crate::fs::fifo::FifoSlot;
+use crate::fs::inode::{Inode, NewInode, NewKind};
+use crate::fs::permission::{SETGID, SETUID};
+use crate::fs::types::{Dev, FileType, Name};
+use crate::time::Timespec;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+/// `relatime`: a read updates the access time at least this often.
+const DAY: i64 = 24 * 60 * 60;
+
+pub enum Body {
+    File(Contents),
+    Dir(SpinLock<Dir>),
+    Symlink(Box<[u8]>),
+    Fifo(FifoSlot),
+    Socket,
+    Char(Dev),
+    Block(Dev),
+    /// A linked program of that name.
+    Program(Name),
+    /// Contents made anew at each look: the kernel log.
+    Generated(fn() -> Vec<u8>),
+}
+
+impl Body {
+    pub fn directory() -> Body {
+        Body::Dir(SpinLock::new(Dir::new()))
+    }
+
+    /// A file whose contents lie in the image.
+    pub fn packed(bytes: &'static [u8]) -> Body {
+        Body::File(Contents::new(bytes, super::file::seal::SEAL))
+    }
+}
+
+pub(super) struct Attr {
+    pub(super) perm: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) nlink: u32,
+    /// `O_TMPFILE`: a name may still be given although there is none.
+    pub(super) linkable: bool,
+    pub(super) atime: Timespec,
+    pub(super) mtime: Timespec,
+    pub(super) ctime: Timespec,
+    pub(super) btime: Timespec,
+}
+
+pub(super) type Xattrs = BTreeMap<Box<[u8]>, Vec<u8>>;
+
+pub struct RamInode {
+    pub(super) ino: u64,
+    pub(super) fs: Arc<Shared>,
+    /// Leaf lock.
+    pub(super) attr: SpinLock<Attr>,
+    /// Leaf lock.
+    pub(super) xattrs: SpinLock<Option<Box<Xattrs>>>,
+    pub(super) body: Body,
+}
+
+impl Drop for RamInode {
+    fn drop(&mut self) {
+        self.fs.inodes.fetch_sub(1, Ordering::Relaxed);
+        match &mut self.body {
+            Body::File(contents) => {
+                let pages = contents.clear();
+                self.fs.refund(pages);
+            }
+            // A tree that goes as a whole (umount) is taken apart without a recursion as deep as it is.
+            Body::Dir(dir) => {
+                let mut below = dir.get_mut().take_all();
+                while let Some(inode) = below.pop() {
+                    if let Some(mut inode) = Arc::into_inner(inode)
+                        && let Body::Dir(dir) = &mut inode.body
+                    {
+                        below.append(&mut dir.get_mut().take_all());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl RamInode {
+    pub fn new(
+        fs: &Arc<Shared>,
+        body: Body,
+        perm: u16,
+        uid: u32,
+        gid: u32,
+        time: Timespec,
+    ) -> Arc<RamInode> {
+        fs.inodes.fetch_add(1, Ordering::Relaxed);
+        let nlink = if matches!(body, Body::Dir(_)) { 2 } else { 1 };
+        let attr = Attr {
+            perm,
+            uid,
+            gid,
+            nlink,
+            linkable: false,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            btime: time,
+        };
+        Arc::new(RamInode {
+            ino: fs.new_ino(),
+            fs: fs.clone(),
+            attr: SpinLock::new(attr),
+            xattrs: SpinLock::new(None),
+            body,
+        })
+    }
+
+    /// A file for `memfd_create`, in the file system of `home`, sealed as given.
+    pub fn memfd(home: &RamFs, perm: u16, uid: u32, gid: u32, seals: u32) -> Arc<RamInode> {
+        let body = Body::File(Contents::new(&[], seals));
+        let inode = Self::new(&home.shared, body, perm, uid, gid, Timespec::now());
+        inode.attr.lock().nlink = 0;
+        inode
+    }
+
+    pub fn contents(&self) -> Option<&Contents> {
+        match &self.body {
+            Body::File(contents) => Some(contents),
+            _ => None,
+        }
+    }
+
+    /// The name of the linked program that this is.
+    pub fn program(&self) -> Option<&Name> {
+        match &self.body {
+            Body::Program(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Adds an entry without any of the checks that the VFS makes: for filling a file system from inside the kernel.
+    pub fn add(
+        &self,
+        name: &[u8],
+        body: Body,
+        perm: u16,
+        uid: u32,
+        gid: u32,
+        time: Timespec,
+    ) -> Result<Arc<RamInode>> {
+        let inode = RamInode::new(&self.fs, body, perm, uid, gid, time);
+        self.dir()?.lock().insert(name, inode.clone())?;
+        if inode.kind() == FileType::Directory {
+            self.attr.lock().nlink += 1;
+        }
+        Ok(inode)
+    }
+
+    /// The entry `name`, as what it is.
+    pub fn entry(&self, name: &[u8]) -> Result<Arc<RamInode>> {
+        self.dir()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
+    }
+
+    /// Changes the size of the file system that the inode is part of.
+    pub fn set_fs_limit(&self, pages: usize) -> Result<()> {
+        self.fs.set_limit(pages)
+    }
+
+    pub(super) fn dir(&self) -> Result<&SpinLock<Dir>> {
+        match &self.body {
+            Body::Dir(dir) => Ok(dir),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        match &self.body {
+            Body::File(contents) => contents.size(),
+            Body::Dir(dir) => 40 + 20 * dir.lock().len() as u64,
+            Body::Symlink(target) => target.len() as u64,
+            Body::Program(name) => marker(name).len() as u64,
+            Body::Generated(make) => make().len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// The contents or the entries have changed.
+    pub(super) fn touch(&self) {
+        let now = Timespec::now();
+        let mut attr = self.attr.lock();
+        attr.mtime = now;
+        attr.ctime = now;
+    }
+
+    /// As [`touch`](Self::touch), for contents: a program that anybody but root has changed does not run as its owner any more.
+    pub(super) fn written(&self) {
+        self.touch();
+        let mut attr = self.attr.lock();
+        if attr.perm & (SETUID | SETGID) == 0 {
+            return;
+        }
+        let creds = crate::fs::caller::credentials();
+        if creds.fsuid != 0 {
+            let keep = attr.perm & 0o010 == 0 && creds.in_group(attr.gid);
+            attr.perm &= !(SETUID | if keep { 0 } else { SETGID });
+        }
+    }
+
+    /// Adds `change` to the link count; the attributes have changed.
+    pub(super) fn relink(&self, change: i32) {
+        let now = Timespec::now();
+        let mut attr = self.attr.lock();
+        attr.nlink = attr.nlink.saturating_add_signed(change);
+        attr.ctime = now;
+    }
+
+    /// A read: `relatime` semantics.
+    pub(super) fn accessed(&self) {
+        let mut attr = self.attr.lock();
+        let now = Timespec::now();
+        if attr.atime <= attr.mtime || attr.atime <= attr.ctime || now.sec - attr.atime.sec >= DAY {
+            attr.atime = now;
+        }
+    }
+
+    pub(super) fn make(&self, new: &NewInode<'_>) -> Result<Arc<RamInode>> {
+        let body = match new.kind {
+            NewKind::File => Body::packed(&[]),
+            NewKind::Directory => Body::directory(),
+            NewKind::Symlink(target) => Body::Symlink(target.into()),
+            NewKind::Fifo => Body::Fifo(FifoSlot::new(None)),
+            NewKind::Socket => Body::Socket,
+            NewKind::Char(dev) => Body::Char(dev),
+            NewKind::Block(dev) => Body::Block(dev),
+        };
+        Ok(RamInode::new(
+            &self.fs,
+            body,
+            new.perm,
+            new.uid,
+            new.gid,
+            Timespec::now(),
+        ))
+    }
+
+    /// Takes the links of what has just left the directory: a directory also had its own `.` and its parent's `..`.
+    pub(super) fn unlinked(&self, victim: &RamInode) {
+        if victim.kind() == FileType::Directory {
+            victim.relink(-2);
+            self.attr.lock().nlink -= 1;
+        } else {
+            victim.relink(-1);
+        }
+    }
+}
+
+/// What a linked program's file reads as.
+pub(super) fn marker(name: &Name) -> Vec<u8> {
+    [PROGRAM_MARKER, name.as_bytes(), b"\n"].concat()
+}
+
+/// How a linked program's file begins, wherever it has been copied to.
+pub const PROGRAM_MARKER: &[u8] = b"\x7fRUSTOS linked program ";

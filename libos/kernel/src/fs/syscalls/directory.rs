@@ -1,0 +1,143 @@
+//! Directories: reading them, standing in them.
+
+use super::at::{AT_FDCWD, At};
+use crate::base::{Errno, Result};
+use crate::fs::caller;
+use crate::fs::inode::DirEntry;
+use crate::fs::path::{self, Path};
+use crate::fs::permission::{self, EXEC};
+use crate::fs::types::FileType;
+use crate::fs::walk::Follow;
+use crate::user::UserPtr;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+/// `struct linux_dirent64` up to the name.
+const HEADER: usize = 19;
+
+/// Appends one record; `false` if it does not fit into `max` bytes any more.
+fn push(out: &mut Vec<u8>, max: usize, entry: &DirEntry<'_>) -> bool {
+    let len = (HEADER + entry.name.len() + 1).next_multiple_of(8);
+    if out.len() + len > max {
+        return false;
+    }
+    let start = out.len();
+    out.extend_from_slice(&entry.ino.to_le_bytes());
+    out.extend_from_slice(&entry.next.to_le_bytes());
+    out.extend_from_slice(&(len as u16).to_le_bytes());
+    out.push(entry.kind.d_type());
+    out.extend_from_slice(entry.name);
+    out.resize(start + len, 0);
+    true
+}
+
+/// Positions 0 and 1 are `.` and `..`; the inode's cookies follow.
+const DOTS: u64 = 2;
+
+pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
+    let file = caller::file(fd)?;
+    file.check_not_path()?;
+    let place = file
+        .path()
+        .filter(|p| p.inode().kind() == FileType::Directory)
+        .ok_or(Errno::ENOTDIR)?;
+    // Program memory is written only after the file system has let go of its locks.
+    let max = len.min(64 * 1024);
+    let mut out = Vec::new();
+    out.try_reserve_exact(max.min(8192))
+        .map_err(|_| Errno::ENOMEM)?;
+    let _position = file.pos_lock.lock();
+    if place.dentry.is_unlinked() {
+        return Err(Errno::ENOENT);
+    }
+    let mut pos = file.offset();
+    let mut full = false;
+    while pos < DOTS && !full {
+        let (name, ino): (&[u8], u64) = match pos {
+            0 => (b".", place.inode().ino()),
+            _ => (
+                b"..",
+                place
+                    .dentry
+                    .parent()
+                    .map_or(place.inode().ino(), |p| p.inode.ino()),
+            ),
+        };
+        let entry = DirEntry {
+            name,
+            ino,
+            kind: FileType::Directory,
+            next: pos + 1,
+        };
+        full = !push(&mut out, max, &entry);
+        pos += !full as u64;
+    }
+    if !full {
+        place.inode().readdir(pos - DOTS, &mut |entry| {
+            let next = entry.next + DOTS;
+            full = !push(&mut out, max, &DirEntry { next, ..entry });
+            if !full {
+                pos = next;
+            }
+            !full
+        })?;
+    }
+    if out.is_empty() && full {
+        return Err(Errno::EINVAL);
+    }
+    buf.write_slice(&out)?;
+    file.pos.store(pos, Ordering::Relaxed);
+    Ok(out.len())
+}
+
+/// Returns the length with the NUL, as the system call does.
+pub fn sys_getcwd(buf: UserPtr<u8>, len: usize) -> Result<usize> {
+    let context = caller::context();
+    let cwd = context.cwd();
+    if cwd.dentry.is_unlinked() {
+        return Err(Errno::ENOENT);
+    }
+    let mut text = path::describe(&cwd, &context.root());
+    text.push(0);
+    if text.len() > len {
+        return Err(Errno::ERANGE);
+    }
+    buf.write_slice(&text)?;
+    Ok(text.len())
+}
+
+/// `EACCES` or `ENOTDIR` if nobody can stand there.
+fn check_enter(path: &Path) -> Result<()> {
+    if path.inode().kind() != FileType::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    permission::check(&**path.inode(), &caller::credentials(), EXEC)
+}
+
+pub fn sys_chdir(path: UserPtr<u8>) -> Result<usize> {
+    let path = At::new(AT_FDCWD, path)?.lookup(Follow::Yes)?;
+    check_enter(&path)?;
+    caller::context().set_cwd(path);
+    Ok(0)
+}
+
+pub fn sys_fchdir(fd: i32) -> Result<usize> {
+    let path = caller::file(fd)?.path().cloned().ok_or(Errno::ENOTDIR)?;
+    check_enter(&path)?;
+    caller::context().set_cwd(path);
+    Ok(0)
+}
+
+pub fn sys_chroot(path: UserPtr<u8>) -> Result<usize> {
+    let path = At::new(AT_FDCWD, path)?.lookup(Follow::Yes)?;
+    check_enter(&path)?;
+    if !caller::credentials().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    caller::context().set_root(path);
+    Ok(0)
+}
+
+pub fn sys_umask(mask: u32) -> Result<usize> {
+    Ok(caller::context().set_umask((mask & 0o777) as u16) as usize)
+}

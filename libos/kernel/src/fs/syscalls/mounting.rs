@@ -1,0 +1,175 @@
+//! `mount` and `umount2`.
+
+use super::at::{AT_FDCWD, At, read_path};
+use crate::base::{Errno, PAGE_SIZE, Result};
+use crate::fs::inode::FileSystem;
+use crate::fs::mount::{self, MountFlags, Unmount};
+use crate::fs::ramfs::{RamFs, RamInode};
+use crate::fs::walk::Follow;
+use crate::fs::{caller, devfs, procfs};
+use crate::user::UserPtr;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+const MS_REMOUNT: u64 = 32;
+const MS_BIND: u64 = 4096;
+const MS_MOVE: u64 = 8192;
+/// Propagation between mount namespaces, of which there is one.
+const MS_PROPAGATION: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20;
+const MS_REC: u64 = 16384;
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Size options of tmpfs: `size=64m,mode=1777`.
+struct TmpfsOptions {
+    pages: Option<usize>,
+    perm: u16,
+}
+
+fn parse_tmpfs(data: &str) -> Result<TmpfsOptions> {
+    let mut options = TmpfsOptions {
+        pages: None,
+        perm: 0o1777,
+    };
+    for option in data.split(',').filter(|o| !o.is_empty()) {
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        match key {
+            "size" => options.pages = Some(parse_size(value)?.div_ceil(PAGE_SIZE)),
+            "nr_blocks" => options.pages = Some(parse_size(value)?),
+            "mode" => {
+                options.perm = u16::from_str_radix(value, 8).map_err(|_| Errno::EINVAL)? & 0o7777
+            }
+            "nr_inodes" | "uid" | "gid" | "huge" => {}
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    Ok(options)
+}
+
+/// `64k`, `10%` (of RAM), …
+fn parse_size(text: &str) -> Result<usize> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let n: usize = digits.parse().map_err(|_| Errno::EINVAL)?;
+    let scale = match unit {
+        "" => 1,
+        "k" | "K" => 1 << 10,
+        "m" | "M" => 1 << 20,
+        "g" | "G" => 1 << 30,
+        "%" => crate::memory::frames::total_count() * PAGE_SIZE / 100,
+        _ => return Err(Errno::EINVAL),
+    };
+    n.checked_mul(scale).ok_or(Errno::EINVAL)
+}
+
+fn new_file_system(kind: &[u8], data: &str) -> Result<Arc<dyn FileSystem>> {
+    match kind {
+        b"tmpfs" | b"ramfs" => {
+            let options = parse_tmpfs(data)?;
+            Ok(RamFs::new(
+                "tmpfs",
+                options.pages.unwrap_or_else(RamFs::default_pages),
+                options.perm,
+            ))
+        }
+        b"proc" => Ok(procfs::file_system()),
+        b"devtmpfs" => Ok(devfs::file_system().clone()),
+        _ => Err(Errno::ENODEV),
+    }
+}
+
+pub fn sys_mount(
+    source: UserPtr<u8>,
+    target: UserPtr<u8>,
+    kind: UserPtr<u8>,
+    flags: u64,
+    data: UserPtr<u8>,
+) -> Result<usize> {
+    if !caller::credentials().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    let optional = |p: UserPtr<u8>| p.option().map_or(Ok(Vec::new()), read_path);
+    let source = optional(source)?;
+    let data = text(optional(data)?);
+    let place = At::new(AT_FDCWD, target)?.lookup(Follow::Yes)?;
+    let mount_flags = MountFlags::from_bits_truncate(flags as u32);
+    if flags & MS_REMOUNT != 0 {
+        if !Arc::ptr_eq(&place.dentry, &place.mount.root) {
+            return Err(Errno::EINVAL);
+        }
+        if flags & MS_BIND == 0
+            && place.mount.fs.name() == "tmpfs"
+            && let Some(pages) = parse_tmpfs(&data)?.pages
+        {
+            let root = place.mount.root.inode.as_any().downcast_ref::<RamInode>();
+            root.ok_or(Errno::EINVAL)?.set_fs_limit(pages)?;
+        }
+        place.mount.set_flags(mount_flags);
+        return Ok(0);
+    }
+    if flags & MS_BIND != 0 {
+        let what = At::with_path(AT_FDCWD, source)?.lookup(Follow::Yes)?;
+        mount::bind(&what, &place)?;
+        return Ok(0);
+    }
+    if flags & MS_MOVE != 0 {
+        crate::klog!(Info, "mount: MS_MOVE is not there");
+        return Err(Errno::ENOSYS);
+    }
+    if flags & MS_PROPAGATION & !MS_REC != 0 {
+        return Ok(0);
+    }
+    let kind = read_path(kind)?;
+    let fs = new_file_system(&kind, &data)?;
+    let source = if source.is_empty() {
+        String::from("none")
+    } else {
+        text(source)
+    };
+    mount::mount(fs, &place, &source, mount_flags)?;
+    Ok(0)
+}
+
+const MNT_FORCE: u32 = 1;
+const MNT_DETACH: u32 = 2;
+const UMOUNT_NOFOLLOW: u32 = 8;
+
+pub fn sys_umount2(target: UserPtr<u8>, flags: u32) -> Result<usize> {
+    if flags & !(MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !caller::credentials().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    let follow = if flags & UMOUNT_NOFOLLOW != 0 {
+        Follow::No
+    } else {
+        Follow::Yes
+    };
+    let place = At::new(AT_FDCWD, target)?.lookup(follow)?;
+    let how = if flags & MNT_DETACH != 0 {
+        Unmount::Detach
+    } else {
+        Unmount::IfIdle
+    };
+    mount::unmount(place, how)?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tmpfs_options_are_read() {
+        let o = parse_tmpfs("size=64k,mode=0700").unwrap();
+        assert_eq!((o.pages, o.perm), (Some(16), 0o700));
+        assert!(parse_tmpfs("size=x").is_err());
+        assert!(parse_tmpfs("bogus").is_err());
+    }
+}

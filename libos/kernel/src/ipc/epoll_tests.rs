@@ -1,0 +1,162 @@
+use super::*;
+
+/// A file that is ready when told to be.
+#[derive(Default)]
+struct Switch {
+    on: AtomicBool,
+    asked: core::sync::atomic::AtomicUsize,
+    queue: Arc<WaitQueue>,
+}
+
+impl FileOps for Switch {
+    fn poll(&self, _file: &File, table: Option<&mut PollTable>) -> PollEvents {
+        if let Some(table) = table {
+            table.register(&self.queue);
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.on.load(Ordering::Relaxed) {
+            PollEvents::IN
+        } else {
+            PollEvents::empty()
+        }
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Switch {
+    fn set(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+        if on {
+            self.queue.wake_all();
+        }
+    }
+}
+
+fn switch() -> (Arc<Switch>, Arc<File>) {
+    let switch = Arc::new(Switch::default());
+    (switch.clone(), File::anonymous(switch, OpenFlags::RDWR))
+}
+
+fn epoll() -> (Arc<Epoll>, Arc<File>) {
+    let epoll = Arc::new(Epoll::default());
+    (
+        epoll.clone(),
+        File::anonymous(Arc::new(EpollFile(epoll)), OpenFlags::RDWR),
+    )
+}
+
+fn interest(events: u32, data: u64) -> Interest {
+    Interest {
+        events: events | PollEvents::IN.bits(),
+        data,
+        spent: false,
+    }
+}
+
+fn collected(epoll: &Epoll) -> Vec<u64> {
+    let mut out = Vec::new();
+    epoll.collect(64, &mut out);
+    out.into_iter().map(|e| e.data).collect()
+}
+
+#[test]
+fn a_level_is_reported_as_long_as_it_lasts() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    ep.add(&ep, 3, &file, interest(0, 7)).unwrap();
+    assert_eq!(collected(&ep), []);
+    s.set(true);
+    assert_eq!(collected(&ep), [7]);
+    assert_eq!(collected(&ep), [7]);
+    s.set(false);
+    assert_eq!(collected(&ep), []);
+}
+
+#[test]
+fn an_edge_is_reported_once() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    s.set(true);
+    ep.add(&ep, 3, &file, interest(EPOLLET, 7)).unwrap();
+    assert_eq!(collected(&ep), [7]);
+    assert_eq!(collected(&ep), []);
+    s.set(true);
+    assert_eq!(collected(&ep), [7]);
+}
+
+#[test]
+fn a_one_shot_is_silent_until_armed_again() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    ep.add(&ep, 3, &file, interest(EPOLLONESHOT, 7)).unwrap();
+    s.set(true);
+    assert_eq!(collected(&ep), [7]);
+    s.set(true);
+    assert_eq!(collected(&ep), []);
+    ep.modify((3, Arc::as_ptr(&file) as usize), interest(EPOLLONESHOT, 8))
+        .unwrap();
+    assert_eq!(collected(&ep), [8]);
+}
+
+#[test]
+fn idle_files_are_not_asked() {
+    let (ep, _f) = epoll();
+    let idle: Vec<_> = (0..1000).map(|_| switch()).collect();
+    for (fd, (_, file)) in idle.iter().enumerate() {
+        ep.add(&ep, fd as i32, file, interest(0, 0)).unwrap();
+    }
+    let asked = || {
+        idle.iter()
+            .map(|(s, _)| s.asked.load(Ordering::Relaxed))
+            .sum::<usize>()
+    };
+    let before = asked();
+    idle[17].0.set(true);
+    assert_eq!(collected(&ep).len(), 1);
+    assert_eq!(asked(), before + 1);
+}
+
+#[test]
+fn a_closed_file_is_forgotten() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    ep.add(&ep, 3, &file, interest(0, 7)).unwrap();
+    s.set(true);
+    drop(file);
+    assert_eq!(collected(&ep), []);
+    assert!(ep.items.lock().is_empty() && s.queue.is_empty());
+}
+
+#[test]
+fn the_last_reference_to_an_epoll_leaves_no_trace_in_the_files_it_watched() {
+    let ((s, file), (ep, f)) = (switch(), epoll());
+    ep.add(&ep, 3, &file, interest(0, 7)).unwrap();
+    drop((ep, f));
+    assert!(s.queue.is_empty());
+}
+
+#[test]
+fn removal_and_double_addition_are_noticed() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    ep.add(&ep, 3, &file, interest(0, 7)).unwrap();
+    assert_eq!(ep.add(&ep, 3, &file, interest(0, 7)), Err(Errno::EEXIST));
+    let key = (3, Arc::as_ptr(&file) as usize);
+    assert!(ep.forget(key));
+    assert!(!ep.forget(key));
+    s.set(true);
+    assert_eq!(collected(&ep), []);
+    assert_eq!(ep.modify(key, interest(0, 0)), Err(Errno::ENOENT));
+}
+
+#[test]
+fn readiness_passes_through_nested_epolls_and_loops_are_refused() {
+    let ((s, file), (inner, inner_file), (outer, outer_file)) = (switch(), epoll(), epoll());
+    inner.add(&inner, 3, &file, interest(0, 1)).unwrap();
+    outer.add(&outer, 4, &inner_file, interest(0, 2)).unwrap();
+    assert_eq!(collected(&outer), []);
+    s.set(true);
+    assert_eq!(collected(&outer), [2]);
+    assert_eq!(collected(&inner), [1]);
+    assert_eq!(
+        inner.add(&inner, 5, &outer_file, interest(0, 0)),
+        Err(Errno::ELOOP)
+    );
+}

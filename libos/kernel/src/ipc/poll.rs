@@ -1,0 +1,289 @@
+//! `ppoll` and `pselect6`: waiting for any of many files.
+
+use super::caller;
+use crate::base::{Errno, Result};
+use crate::fs::{File, PollEvents};
+use crate::process::current;
+use crate::process::held::hold_each;
+use crate::process::signal::SigSet;
+use crate::process::signal::sys::{clear_temporary_mask, set_temporary_mask};
+use crate::process::wait::{PollTable, wait_many};
+use crate::user::UserPtr;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use linux_raw_sys::general::{__kernel_timespec, pollfd};
+
+const RLIMIT_NOFILE: u32 = 7;
+
+/// Reports that nobody needs to ask for.
+const ALWAYS: PollEvents = PollEvents::ERR
+    .union(PollEvents::HUP)
+    .union(PollEvents::NVAL);
+/// What `select` calls readable, writable, exceptional.
+const READABLE: PollEvents = PollEvents::IN
+    .union(PollEvents::RDNORM)
+    .union(PollEvents::RDBAND)
+    .union(PollEvents::HUP)
+    .union(PollEvents::ERR);
+const WRITABLE: PollEvents = PollEvents::OUT
+    .union(PollEvents::WRNORM)
+    .union(PollEvents::WRBAND)
+    .union(PollEvents::ERR);
+const EXCEPTIONAL: PollEvents = PollEvents::PRI;
+
+/// How long a call may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Patience {
+    None,
+    /// Until this monotonic time, ns.
+    Until(u64),
+    Forever,
+}
+
+impl Patience {
+    /// From a relative `timespec` of the program; null waits for ever.
+    pub fn read(timeout: UserPtr<__kernel_timespec>) -> Result<Patience> {
+        let Some(timeout) = timeout.option() else {
+            return Ok(Patience::Forever);
+        };
+        let t = timeout.read()?;
+        if t.tv_sec < 0 || !(0..1_000_000_000).contains(&t.tv_nsec) {
+            return Err(Errno::EINVAL);
+        }
+        let ns = (t.tv_sec as u64)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(t.tv_nsec as u64);
+        Ok(Self::for_ns(ns))
+    }
+
+    pub fn for_ns(ns: u64) -> Patience {
+        if ns == 0 {
+            Patience::None
+        } else {
+            Patience::Until(crate::time::monotonic_ns().saturating_add(ns))
+        }
+    }
+
+    /// From `epoll_wait`'s milliseconds; negative waits for ever.
+    pub fn for_ms(ms: i32) -> Patience {
+        if ms < 0 {
+            Patience::Forever
+        } else {
+            Self::for_ns(ms as u64 * 1_000_000)
+        }
+    }
+}
+
+/// What is left of the patience of a call that a stop and a continuation interrupted, or that of a new call.
+fn resumed(patience: Patience) -> Patience {
+    match crate::process::current()
+        .poll_again
+        .swap(0, Ordering::Relaxed)
+    {
+        0 => patience,
+        u64::MAX => Patience::Forever,
+        deadline => Patience::Until(deadline - 1),
+    }
+}
+
+/// `poll` and `select` go on after a signal that runs no handler, and end with `EINTR` after one that does, whatever its
+/// `SA_RESTART` says (signal(7)). `epoll_wait` ends in both cases.
+fn or_again(result: Result<usize>, patience: Patience) -> Result<usize> {
+    if result == Err(Errno::EINTR) {
+        let deadline = match patience {
+            Patience::Forever => u64::MAX,
+            Patience::Until(deadline) => deadline.saturating_add(1).min(u64::MAX - 1),
+            Patience::None => 1,
+        };
+        let me = crate::process::current();
+        me.poll_again.store(deadline, Ordering::Relaxed);
+        return Err(Errno::ERESTARTSYS);
+    }
+    result
+}
+
+/// Runs `wait` with the signal mask of a `p…` call in force (null: the usual one). A wait that a signal ended is `EINTR`.
+pub(super) fn with_mask(
+    mask: UserPtr<SigSet>,
+    size: usize,
+    wait: impl FnOnce() -> Result<usize>,
+) -> Result<usize> {
+    if let Some(mask) = mask.option() {
+        if size != size_of::<SigSet>() {
+            return Err(Errno::EINVAL);
+        }
+        set_temporary_mask(mask.read()?);
+    }
+    match wait() {
+        // The old mask comes back when the signal has been dealt with.
+        Err(Errno::ERESTARTSYS) => Err(Errno::EINTR),
+        done => {
+            if !mask.is_null() {
+                clear_temporary_mask();
+            }
+            done
+        }
+    }
+}
+
+/// Calls `scan` until it counts something or patience ends: first without registering anywhere, which is all that a busy
+/// program ever needs.
+pub(super) fn wait_until(
+    patience: Patience,
+    mut scan: impl FnMut(Option<&mut PollTable>) -> Option<usize>,
+) -> Result<usize> {
+    let now = scan(None);
+    let deadline = match patience {
+        // Who asks with a mask and no patience wants to know of signals that the mask lets in (shells do).
+        Patience::None if now.is_none() && crate::process::current().signal_pending() => {
+            return Err(Errno::ERESTARTSYS);
+        }
+        Patience::None => return Ok(now.unwrap_or(0)),
+        Patience::Until(deadline) => Some(deadline),
+        Patience::Forever => None,
+    };
+    if let Some(n) = now {
+        return Ok(n);
+    }
+    match wait_many(deadline, scan) {
+        Err(Errno::ETIMEDOUT) => Ok(0),
+        n => n,
+    }
+}
+
+/// ppoll(2). The time left is not written back, as POSIX wants `poll`.
+pub fn sys_ppoll(
+    fds: UserPtr<pollfd>,
+    count: usize,
+    timeout: UserPtr<__kernel_timespec>,
+    mask: UserPtr<SigSet>,
+    mask_size: usize,
+) -> Result<usize> {
+    if count as u64 > current().process().rlimit(RLIMIT_NOFILE) {
+        return Err(Errno::EINVAL);
+    }
+    let patience = resumed(Patience::read(timeout)?);
+    let mut list = fds.read_vec(count)?;
+    let files = hold_each(list.iter().map(|p| p.fd))?;
+    let ready = with_mask(mask, mask_size, || {
+        wait_until(patience, |mut table| {
+            let mut ready = 0;
+            for (p, file) in list.iter_mut().zip(files.iter()) {
+                let wanted = PollEvents::from_bits_retain(p.events as u16 as u32) | ALWAYS;
+                let events = match file {
+                    Some(file) => file.poll(table.as_deref_mut()) & wanted,
+                    None if p.fd < 0 => PollEvents::empty(),
+                    None => PollEvents::NVAL,
+                };
+                p.revents = events.bits() as i16;
+                if !events.is_empty() {
+                    ready += 1;
+                    // Nobody will wait: there is no need to register with the rest.
+                    table = None;
+                }
+            }
+            (ready > 0).then_some(ready)
+        })
+    });
+    let ready = or_again(ready, patience)?;
+    // `revents` alone: the program may be changing the rest.
+    fds.write_halves(&list, core::mem::offset_of!(pollfd, revents))?;
+    Ok(ready)
+}
+
+/// The three sets of `select`, one bit per descriptor.
+struct Sets {
+    words: usize,
+    addresses: [UserPtr<u64>; 3],
+    wanted: [Vec<u64>; 3],
+}
+
+impl Sets {
+    fn read(count: usize, addresses: [UserPtr<u64>; 3]) -> Result<Sets> {
+        let words = count.div_ceil(64);
+        let mut wanted = [const { Vec::new() }; 3];
+        for (set, address) in wanted.iter_mut().zip(addresses) {
+            *set = match address.option() {
+                Some(address) => address.read_vec(words)?,
+                None => alloc::vec![0; words],
+            };
+            // Bits past the last descriptor do not count.
+            if let Some(last) = set.last_mut()
+                && !count.is_multiple_of(64)
+            {
+                *last &= (1 << (count % 64)) - 1;
+            }
+        }
+        Ok(Sets {
+            words,
+            addresses,
+            wanted,
+        })
+    }
+
+    /// Every descriptor that is in a set, with its file.
+    fn files(&self) -> Result<Vec<(usize, Arc<File>)>> {
+        let mut files = Vec::new();
+        for word in 0..self.words {
+            let mut bits = self.wanted.iter().fold(0, |all, set| all | set[word]);
+            while bits != 0 {
+                let fd = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                files.push((fd, caller::file(fd as i32)?));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// pselect6(2). `mask` points to the address and size of a signal set.
+pub fn sys_pselect6(
+    count: i32,
+    read: UserPtr<u64>,
+    write: UserPtr<u64>,
+    except: UserPtr<u64>,
+    timeout: UserPtr<__kernel_timespec>,
+    mask: UserPtr<[usize; 2]>,
+) -> Result<usize> {
+    if count < 0 {
+        return Err(Errno::EINVAL);
+    }
+    // No descriptor is above the limit, so neither is anything that is worth reading.
+    let limit = crate::process::current()
+        .process()
+        .rlimit(RLIMIT_NOFILE)
+        .min(1 << 20);
+    let sets = Sets::read((count as usize).min(limit as usize), [read, write, except])?;
+    let patience = resumed(Patience::read(timeout)?);
+    let [mask, mask_size] = match mask.option() {
+        Some(mask) => mask.read()?,
+        None => [0, 0],
+    };
+    let files = sets.files()?;
+    let mut found: [Vec<u64>; 3] = core::array::from_fn(|_| alloc::vec![0; sets.words]);
+    let ready = with_mask(UserPtr::new(mask), mask_size, || {
+        wait_until(patience, |mut table| {
+            let mut ready = 0;
+            for (fd, file) in &files {
+                let events = file.poll(table.as_deref_mut());
+                for (set, meaning) in [READABLE, WRITABLE, EXCEPTIONAL].into_iter().enumerate() {
+                    let bit = 1 << (fd % 64);
+                    if sets.wanted[set][fd / 64] & bit != 0 && events.intersects(meaning) {
+                        found[set][fd / 64] |= bit;
+                        ready += 1;
+                        table = None;
+                    }
+                }
+            }
+            (ready > 0).then_some(ready)
+        })
+    });
+    let ready = or_again(ready, patience)?;
+    for (address, set) in sets.addresses.into_iter().zip(&found) {
+        if let Some(address) = address.option() {
+            address.write_slice(set)?;
+        }
+    }
+    Ok(ready)
+}

@@ -1,0 +1,220 @@
+//! Names and connections: bind, listen, connect, accept, shutdown.
+
+use super::address::{Address, Given};
+use super::message::Sender;
+use super::{Kind, Role, Socket};
+use crate::base::{Errno, Result};
+use crate::fs::File;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+/// Most connections that may wait to be accepted (Linux's `somaxconn`).
+const BACKLOG_MAX: usize = 4096;
+
+/// Which directions `shutdown` closes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Receive,
+    Send,
+    Both,
+}
+
+impl Socket {
+    /// Two sockets connected to each other.
+    pub(super) fn pair(kind: Kind) -> [Arc<Socket>; 2] {
+        let (a, b) = (Socket::new(kind), Socket::new(kind));
+        let me = Sender::current();
+        for (socket, peer) in [(&a, &b), (&b, &a)] {
+            let mut state = socket.state.lock();
+            state.role = Role::Connected(Arc::downgrade(peer));
+            state.peer = Some(me);
+        }
+        [a, b]
+    }
+
+    pub(super) fn bind(&self, given: Given) -> Result<()> {
+        if self.state.lock().name.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let address = Address::bind(given, &self.this)?;
+        let mut state = self.state.lock();
+        if state.name.is_some() {
+            drop(state);
+            address.release(&self.this);
+            return Err(Errno::EINVAL);
+        }
+        state.name = Some(Arc::new(address));
+        Ok(())
+    }
+
+    pub(super) fn listen(&self, backlog: i32) -> Result<()> {
+        if self.kind == Kind::Datagram {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        // A negative number, as many runtimes give, is a large one.
+        let limit = (backlog as u32 as usize).min(BACKLOG_MAX);
+        {
+            let mut state = self.state.lock();
+            if state.name.is_none() {
+                return Err(Errno::EINVAL);
+            }
+            match &mut state.role {
+                Role::Fresh => {
+                    state.role = Role::Listening {
+                        backlog: limit,
+                        waiting: VecDeque::new(),
+                    }
+                }
+                Role::Listening { backlog, .. } => *backlog = limit,
+                Role::Connected(_) => return Err(Errno::EINVAL),
+            }
+            state.peer = Some(Sender::current());
+        }
+        self.room.wake_all();
+        Ok(())
+    }
+
+    pub(super) fn connect(&self, file: &File, given: Given) -> Result<()> {
+        if self.kind == Kind::Datagram {
+            return self.connect_datagram(given);
+        }
+        match self.state.lock().role {
+            Role::Fresh => {}
+            Role::Connected(_) => return Err(Errno::EISCONN),
+            Role::Listening { .. } => return Err(Errno::EINVAL),
+        }
+        let listener = given.resolve()?;
+        if listener.kind != self.kind {
+            return Err(Errno::EPROTOTYPE);
+        }
+        let deadline = self.send_options(file, 0).deadline();
+        let this = self.this.upgrade().ok_or(Errno::EBADF)?;
+        // The end that `accept` will return is whole before anybody can find it.
+        let server = Socket::new(self.kind);
+        let own_name = self.state.lock().name.clone();
+        let (name, owner) = {
+            let state = listener.state.lock();
+            (state.name.clone(), state.peer)
+        };
+        {
+            let mut state = server.state.lock();
+            state.name = name.clone();
+            state.role = Role::Connected(Arc::downgrade(&this));
+            state.peer = Some(Sender::current());
+            state.peer_name = own_name;
+        }
+        let queued = Self::enqueue(file, &listener, &server, deadline);
+        // What was never connected must not tell us that it is gone.
+        queued.inspect_err(|_| server.state.lock().role = Role::Fresh)?;
+        {
+            let mut state = self.state.lock();
+            state.role = Role::Connected(Arc::downgrade(&server));
+            state.peer_name = name;
+            state.peer = owner;
+        }
+        self.wake();
+        listener.readable.wake_all();
+        Ok(())
+    }
+
+    /// Puts `server` into the listener's backlog, waiting for a place.
+    fn enqueue(
+        file: &File,
+        listener: &Socket,
+        server: &Arc<Socket>,
+        deadline: Option<u64>,
+    ) -> Result<()> {
+        loop {
+            Self::wait_for_backlog(file, listener, deadline)?;
+            match &mut listener.state.lock().role {
+                Role::Listening { backlog, waiting } if waiting.len() <= *backlog => {
+                    waiting.push_back(server.clone());
+                    return Ok(());
+                }
+                // Somebody else took the place.
+                Role::Listening { .. } => {}
+                _ => return Err(Errno::ECONNREFUSED),
+            }
+        }
+    }
+
+    fn wait_for_backlog(file: &File, listener: &Socket, deadline: Option<u64>) -> Result<()> {
+        let attempt = || match &listener.state.lock().role {
+            Role::Listening { backlog, waiting } => (waiting.len() <= *backlog).then_some(Ok(())),
+            _ => Some(Err(Errno::ECONNREFUSED)),
+        };
+        if file.nonblocking() {
+            return attempt().unwrap_or(Err(Errno::EAGAIN));
+        }
+        match listener.room.wait(deadline, attempt) {
+            Err(Errno::ETIMEDOUT) => Err(Errno::EAGAIN),
+            done => done?,
+        }
+    }
+
+    fn connect_datagram(&self, given: Given) -> Result<()> {
+        let (role, name) = match given {
+            Given::Unspecified => (Role::Fresh, None),
+            given => {
+                let target = self.resolve_datagram(&given)?;
+                let name = target.state.lock().name.clone();
+                (Role::Connected(Arc::downgrade(&target)), name)
+            }
+        };
+        {
+            let mut state = self.state.lock();
+            state.role = role;
+            state.peer_name = name;
+        }
+        self.wake();
+        Ok(())
+    }
+
+    pub(super) fn accept(&self, file: &File) -> Result<Arc<Socket>> {
+        if self.kind == Kind::Datagram {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let attempt = || match &mut self.state.lock().role {
+            Role::Listening { waiting, .. } => waiting.pop_front().map(Ok),
+            _ => Some(Err(Errno::EINVAL)),
+        };
+        let accepted = if file.nonblocking() {
+            attempt().unwrap_or(Err(Errno::EAGAIN))
+        } else {
+            match self
+                .readable
+                .wait(self.receive_options(file, 0).deadline(), attempt)
+            {
+                Err(Errno::ETIMEDOUT) => Err(Errno::EAGAIN),
+                done => done?,
+            }
+        }?;
+        self.room.wake_all();
+        Ok(accepted)
+    }
+
+    pub(super) fn shutdown(&self, how: How) -> Result<()> {
+        let peer = {
+            let mut state = self.state.lock();
+            let peer = match &state.role {
+                Role::Connected(peer) => peer.upgrade(),
+                _ => return Err(Errno::ENOTCONN),
+            };
+            state.receive_end |= how != How::Send;
+            state.send_end |= how != How::Receive;
+            peer
+        };
+        if let Some(peer) = peer
+            && self.kind != Kind::Datagram
+        {
+            {
+                let mut state = peer.state.lock();
+                state.receive_end |= how != How::Receive;
+                state.send_end |= how != How::Send;
+            }
+            peer.wake();
+        }
+        self.wake();
+        Ok(())
+    }
+}

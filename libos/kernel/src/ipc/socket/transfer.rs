@@ -1,0 +1,310 @@
+//! Sending and receiving.
+
+use super::address::Given;
+use super::message::Sender;
+use super::queue::{Keep, Packet, Received};
+use super::{Kind, Role, Socket, flight};
+use crate::base::{Errno, Result};
+use crate::fs::File;
+use crate::user::Buffer;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+pub const MSG_OOB: u32 = 0x1;
+pub const MSG_PEEK: u32 = 0x2;
+pub const MSG_TRUNC: u32 = 0x20;
+pub const MSG_DONTWAIT: u32 = 0x40;
+pub const MSG_WAITALL: u32 = 0x100;
+pub const MSG_NOSIGNAL: u32 = 0x4000;
+
+/// Bytes of a stream that are put into one packet.
+const PIECE: usize = 32 * 1024;
+/// Messages, or pieces of a stream that are kept apart, that may wait at a socket however short they are.
+pub(super) const MESSAGES_MAX: usize = 1024;
+
+/// How a transfer is to be done.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub flags: u32,
+    /// Never wait.
+    nonblocking: bool,
+    /// Monotonic ns.
+    deadline: Option<u64>,
+}
+
+impl Options {
+    pub fn deadline(self) -> Option<u64> {
+        self.deadline
+    }
+}
+
+impl Socket {
+    fn options(file: &File, flags: u32, timeout: Option<u64>) -> Options {
+        Options {
+            flags,
+            nonblocking: file.nonblocking() || flags & MSG_DONTWAIT != 0,
+            deadline: timeout.map(|ns| crate::time::monotonic_ns().saturating_add(ns)),
+        }
+    }
+
+    pub(super) fn receive_options(&self, file: &File, flags: u32) -> Options {
+        Self::options(file, flags, self.state.lock().receive_timeout)
+    }
+
+    pub(super) fn send_options(&self, file: &File, flags: u32) -> Options {
+        Self::options(file, flags, self.state.lock().send_timeout)
+    }
+
+    /// Receives a message, or as much of a stream as is there.
+    pub(super) fn receive(&self, buf: &mut Buffer<'_>, options: Options) -> Result<Received> {
+        if options.flags & MSG_OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let keep = if options.flags & MSG_PEEK != 0 {
+            Keep::Yes
+        } else {
+            Keep::No
+        };
+        let wait_all =
+            options.flags & MSG_WAITALL != 0 && self.kind == Kind::Stream && keep == Keep::No;
+        let mut total = self.receive_once(buf, options, keep)?;
+        while wait_all && total.len > 0 && !buf.is_empty() && total.files.is_empty() {
+            match self.receive_once(buf, options, keep) {
+                Ok(more) if more.len > 0 => {
+                    total.len += more.len;
+                    total.full += more.len;
+                    total.files = more.files;
+                }
+                // The end, or an error: what came before it counts.
+                _ => break,
+            }
+        }
+        Ok(total)
+    }
+
+    fn receive_once(&self, buf: &mut Buffer<'_>, options: Options, keep: Keep) -> Result<Received> {
+        let mut attempt = || {
+            let mut state = self.state.lock();
+            if !state.queue.is_empty() {
+                let received = match self.kind {
+                    Kind::Stream => state.queue.take_stream(buf, keep),
+                    _ => state.queue.take_message(buf, keep),
+                };
+                if received.as_ref().is_ok_and(|r| !r.files.is_empty()) {
+                    flight::received();
+                }
+                return Some(received);
+            }
+            if let Some(error) = state.error.take() {
+                return Some(Err(error));
+            }
+            if state.receive_end {
+                return Some(Ok(Received::default()));
+            }
+            match state.role {
+                Role::Fresh | Role::Listening { .. } if self.kind == Kind::Stream => {
+                    Some(Err(Errno::EINVAL))
+                }
+                Role::Fresh | Role::Listening { .. } if self.kind == Kind::SeqPacket => {
+                    Some(Err(Errno::ENOTCONN))
+                }
+                _ => None,
+            }
+        };
+        let received = if options.nonblocking {
+            attempt().unwrap_or(Err(Errno::EAGAIN))
+        } else {
+            match self.readable.wait(options.deadline, attempt) {
+                Err(Errno::ETIMEDOUT) => Err(Errno::EAGAIN),
+                done => done?,
+            }
+        };
+        if keep == Keep::No {
+            self.room.wake_all();
+        }
+        received
+    }
+
+    /// Sends what `buf` holds, to `to` or to the peer, with `ancillary` at its beginning.
+    pub(super) fn send(
+        &self,
+        buf: &mut Buffer<'_>,
+        options: Options,
+        to: Option<Given>,
+        ancillary: (Vec<Arc<File>>, Sender),
+    ) -> Result<usize> {
+        if options.flags & MSG_OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let sent = match self.kind {
+            Kind::Stream if to.is_some() => Err(if self.peer().is_some() {
+                Errno::EISCONN
+            } else {
+                Errno::EOPNOTSUPP
+            }),
+            Kind::Stream => self.send_stream(buf, options, ancillary),
+            Kind::SeqPacket => self.send_message(buf, options, self.destination()?, ancillary),
+            Kind::Datagram => {
+                let target = match to {
+                    Some(given) => self.resolve_datagram(&given)?,
+                    None => self.destination()?,
+                };
+                self.send_message(buf, options, target, ancillary)
+            }
+        };
+        if sent == Err(Errno::EPIPE)
+            && options.flags & MSG_NOSIGNAL == 0
+            && self.kind != Kind::Datagram
+        {
+            crate::ipc::caller::raise_sigpipe();
+        }
+        sent
+    }
+
+    /// The peer to send to.
+    fn destination(&self) -> Result<Arc<Socket>> {
+        let mut state = self.state.lock();
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        match &state.role {
+            _ if state.send_end => Err(Errno::EPIPE),
+            Role::Connected(peer) => peer.upgrade().ok_or(match self.kind {
+                Kind::Datagram => Errno::ECONNREFUSED,
+                _ => Errno::EPIPE,
+            }),
+            _ => Err(Errno::ENOTCONN),
+        }
+    }
+
+    pub(super) fn resolve_datagram(&self, given: &Given) -> Result<Arc<Socket>> {
+        let target = given.resolve()?;
+        if target.kind != Kind::Datagram {
+            return Err(Errno::EPROTOTYPE);
+        }
+        // A connected socket hears only its peer.
+        let others = match &target.state.lock().role {
+            Role::Connected(peer) => !core::ptr::eq(peer.as_ptr(), self),
+            _ => false,
+        };
+        if others {
+            Err(Errno::EPERM)
+        } else {
+            Ok(target)
+        }
+    }
+
+    fn packet(&self, data: Vec<u8>, (files, sender): (Vec<Arc<File>>, Sender)) -> Packet {
+        Packet {
+            data,
+            read: 0,
+            files,
+            sender,
+            from: self.state.lock().name.clone(),
+        }
+    }
+
+    /// Waits until `target` has room for `len` bytes (a stream: for any), and says for how many.
+    fn wait_for_room(&self, target: &Socket, options: Options, len: usize) -> Result<usize> {
+        let attempt = || {
+            let state = target.state.lock();
+            if state.receive_end || self.state_is_closed_for(target) {
+                return Some(Err(Errno::EPIPE));
+            }
+            let free = state.limit.saturating_sub(state.queue.bytes());
+            let fits = match self.kind {
+                Kind::Stream => free > 0,
+                _ => free >= len || state.queue.is_empty(),
+            };
+            (fits && state.queue.packets() < MESSAGES_MAX).then_some(Ok(free))
+        };
+        if options.nonblocking {
+            return attempt().unwrap_or(Err(Errno::EAGAIN));
+        }
+        match target.room.wait(options.deadline, attempt) {
+            Err(Errno::ETIMEDOUT) => Err(Errno::EAGAIN),
+            done => done?,
+        }
+    }
+
+    /// Whether this socket was shut for sending while it waited; another socket's lock is held, so only look.
+    fn state_is_closed_for(&self, target: &Socket) -> bool {
+        // A socket may send to itself.
+        !core::ptr::eq(self, target) && self.state.try_lock().is_some_and(|s| s.send_end)
+    }
+
+    fn send_stream(
+        &self,
+        buf: &mut Buffer<'_>,
+        options: Options,
+        mut ancillary: (Vec<Arc<File>>, Sender),
+    ) -> Result<usize> {
+        let mut done = 0;
+        let mut piece = || {
+            let target = self.destination()?;
+            let room = self.wait_for_room(&target, options, buf.len())?;
+            let mut data = Vec::new();
+            let n = buf.len().min(room).min(PIECE);
+            data.try_reserve_exact(n).map_err(|_| Errno::ENOMEM)?;
+            data.resize(n, 0);
+            let n = buf.take(&mut data)?;
+            data.truncate(n);
+            let files = core::mem::take(&mut ancillary.0);
+            let packet = self.packet(data, (files, ancillary.1));
+            target.deliver(packet)?;
+            Ok((n, buf.is_empty()))
+        };
+        loop {
+            match piece() {
+                Ok((n, last)) => {
+                    done += n;
+                    if last {
+                        return Ok(done);
+                    }
+                }
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn send_message(
+        &self,
+        buf: &mut Buffer<'_>,
+        options: Options,
+        target: Arc<Socket>,
+        ancillary: (Vec<Arc<File>>, Sender),
+    ) -> Result<usize> {
+        let len = buf.len();
+        if len > target.state.lock().limit {
+            return Err(Errno::EMSGSIZE);
+        }
+        let mut data = Vec::new();
+        data.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        data.resize(len, 0);
+        if buf.take(&mut data)? < len {
+            return Err(Errno::EFAULT);
+        }
+        self.wait_for_room(&target, options, len)?;
+        target.deliver(self.packet(data, ancillary))?;
+        Ok(len)
+    }
+
+    /// Takes a packet in.
+    fn deliver(&self, packet: Packet) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.receive_end {
+            return Err(Errno::EPIPE);
+        }
+        flight::sent(self, &mut state, &packet.files);
+        match self.kind {
+            // An empty write to a stream means nothing.
+            Kind::Stream if packet.data.is_empty() && packet.files.is_empty() => {}
+            Kind::Stream => state.queue.push_stream(packet),
+            _ => state.queue.push(packet),
+        }
+        drop(state);
+        self.readable.wake_all();
+        Ok(())
+    }
+}

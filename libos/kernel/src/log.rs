@@ -1,0 +1,165 @@
+//! The kernel log: a ring that `/var/log/messages`, `/proc/kmsg` and `dmesg` read, and that the console echoes.
+
+use crate::base::SpinLock;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+/// Severity, as syslog(3) numbers them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Level {
+    Emerg = 0,
+    Err = 3,
+    Warn = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+/// Bytes of log kept; the oldest lines go first. In the kernel's own image: what is said about a want of memory must not need any.
+const CAPACITY: usize = 64 * 1024;
+/// Bytes of a line; what is longer is cut.
+const LINE: usize = 1000;
+
+/// Leaf lock.
+static RING: SpinLock<Ring> = SpinLock::new(Ring {
+    bytes: [0; CAPACITY],
+    start: 0,
+    len: 0,
+});
+
+struct Ring {
+    bytes: [u8; CAPACITY],
+    /// Where the oldest byte is.
+    start: usize,
+    len: usize,
+}
+
+impl Ring {
+    /// Oldest first.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let end = self.start + self.len;
+        if end <= CAPACITY {
+            (&self.bytes[self.start..end], &[])
+        } else {
+            (&self.bytes[self.start..], &self.bytes[..end - CAPACITY])
+        }
+    }
+
+    /// Drops whole lines until `room` bytes are free.
+    fn make_room(&mut self, room: usize) {
+        let over = (self.len + room).saturating_sub(CAPACITY);
+        if over == 0 {
+            return;
+        }
+        let (a, b) = self.parts();
+        let mut rest = a.iter().chain(b).skip(over - 1);
+        let cut = rest
+            .position(|&b| b == b'\n')
+            .map_or(self.len, |p| over + p);
+        self.start = (self.start + cut) % CAPACITY;
+        self.len -= cut;
+    }
+
+    /// There is room.
+    fn push(&mut self, data: &[u8]) {
+        let end = (self.start + self.len) % CAPACITY;
+        let (first, second) = data.split_at(data.len().min(CAPACITY - end));
+        self.bytes[end..end + first.len()].copy_from_slice(first);
+        self.bytes[..second.len()].copy_from_slice(second);
+        self.len += data.len();
+    }
+}
+
+/// A line that is being written.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        // A byte is left for the end of the line.
+        let n = text.len().min(LINE - 1 - self.len);
+        self.bytes[self.len..self.len + n].copy_from_slice(&text.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
+
+/// Everything the ring holds, oldest first: lines of the form `<level>[seconds.micros] text`. Nothing if memory is short.
+pub fn contents() -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let ring = RING.lock();
+        let len = ring.len;
+        if len <= all.capacity() {
+            let (a, b) = ring.parts();
+            all.extend_from_slice(a);
+            all.extend_from_slice(b);
+            return all;
+        }
+        drop(ring);
+        // With room for what others say meanwhile.
+        if all.try_reserve_exact(len + LINE).is_err() {
+            return all;
+        }
+    }
+}
+
+#[doc(hidden)]
+pub fn write(level: Level, args: core::fmt::Arguments<'_>) {
+    let now = crate::time::monotonic_ns();
+    let mut line = Line {
+        bytes: [0; LINE],
+        len: 0,
+    };
+    let (seconds, micros) = (now / 1_000_000_000, now / 1000 % 1_000_000);
+    // Writing to a line cannot fail.
+    let _ = write!(line, "[{seconds:5}.{micros:06}] {args}");
+    line.bytes[line.len] = b'\n';
+    let line = &line.bytes[..=line.len];
+    {
+        let mut ring = RING.lock();
+        ring.make_room(line.len() + 3);
+        ring.push(&[b'<', b'0' + level as u8, b'>']);
+        ring.push(line);
+    }
+    crate::drivers::console_log(level, line);
+}
+
+/// Writes one line to the kernel log: `klog!(Info, "…", …)`.
+#[macro_export]
+macro_rules! klog {
+    ($level:ident, $($arg:tt)*) => {
+        $crate::log::write($crate::log::Level::$level, format_args!($($arg)*))
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_keeps_whole_lines_only() {
+        let mut ring = Ring {
+            bytes: [0; CAPACITY],
+            start: 0,
+            len: 0,
+        };
+        let line = |n: usize| format!("{n:0width$}\n", width = n % 700 + 1).into_bytes();
+        let mut all = Vec::new();
+        for n in 0..3000 {
+            let line = line(n);
+            ring.make_room(line.len());
+            ring.push(&line);
+            all.extend(line);
+            assert!(ring.len <= CAPACITY);
+        }
+        let (a, b) = ring.parts();
+        let kept = [a, b].concat();
+        assert!(all.ends_with(&kept));
+        assert!(kept.len() > CAPACITY - 702);
+        assert_eq!(all[all.len() - kept.len() - 1], b'\n');
+    }
+}

@@ -1,0 +1,314 @@
+//! Operations about the system or the process as a whole that fit nowhere else.
+
+use super::accounting::{Rusage, Usage};
+use super::{current, table};
+use crate::base::{Errno, Result, SpinLock};
+use crate::memory::frames;
+use crate::user::{Plain, UserPtr};
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+/// What `uname` and `/proc/version` say.
+pub const SYSTEM_NAME: &str = "RustOS";
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+pub const MACHINE: &str = "aarch64";
+
+static HOST_NAME: SpinLock<Vec<u8>> = SpinLock::new(Vec::new());
+static DOMAIN_NAME: SpinLock<Vec<u8>> = SpinLock::new(Vec::new());
+
+pub fn host_name() -> Vec<u8> {
+    let name = HOST_NAME.lock().clone();
+    if name.is_empty() {
+        b"rustos".to_vec()
+    } else {
+        name
+    }
+}
+
+/// Says how the kernel was built.
+pub fn build_version() -> alloc::string::String {
+    let kind = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    alloc::format!("#1 SMP {kind} kernel")
+}
+
+pub fn sys_uname(out: UserPtr<[[u8; 65]; 6]>) -> Result<usize> {
+    let field = |s: &[u8]| {
+        let mut f = [0u8; 65];
+        let n = s.len().min(64);
+        f[..n].copy_from_slice(&s[..n]);
+        f
+    };
+    let domain = DOMAIN_NAME.lock().clone();
+    let domain = if domain.is_empty() {
+        b"(none)".to_vec()
+    } else {
+        domain
+    };
+    out.write([
+        field(SYSTEM_NAME.as_bytes()),
+        field(&host_name()),
+        field(RELEASE.as_bytes()),
+        field(build_version().as_bytes()),
+        field(MACHINE.as_bytes()),
+        field(&domain),
+    ])?;
+    Ok(0)
+}
+
+fn set_name(which: &SpinLock<Vec<u8>>, name: UserPtr<u8>, len: usize) -> Result<usize> {
+    if !current().process().creds().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    if len > 64 {
+        return Err(Errno::EINVAL);
+    }
+    let new = name.read_vec(len)?;
+    *which.lock() = new;
+    Ok(0)
+}
+
+pub fn sys_sethostname(name: UserPtr<u8>, len: usize) -> Result<usize> {
+    set_name(&HOST_NAME, name, len)
+}
+
+pub fn sys_setdomainname(name: UserPtr<u8>, len: usize) -> Result<usize> {
+    set_name(&DOMAIN_NAME, name, len)
+}
+
+/// `struct sysinfo` on 64-bit Linux.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SysInfo {
+    uptime: i64,
+    loads: [u64; 3],
+    total: u64,
+    free: u64,
+    shared: u64,
+    buffers: u64,
+    swap_total: u64,
+    swap_free: u64,
+    processes: u16,
+    pad: [u16; 3],
+    high_total: u64,
+    high_free: u64,
+    unit: u32,
+    pad2: u32,
+}
+// SAFETY: integers without hidden padding.
+unsafe impl Plain for SysInfo {}
+
+pub fn sys_sysinfo(out: UserPtr<SysInfo>) -> Result<usize> {
+    // /proc/loadavg keeps 11 fractional bits, sysinfo(2) has 16.
+    let loads = crate::fs::procfs::load_averages().map(|l| l << 5);
+    out.write(SysInfo {
+        uptime: (crate::time::monotonic_ns() / 1_000_000_000) as i64,
+        loads,
+        total: frames::total_count() as u64 * 4096,
+        free: free_bytes() as u64,
+        shared: 0,
+        buffers: 0,
+        swap_total: 0,
+        swap_free: 0,
+        processes: table::count() as u16,
+        pad: [0; 3],
+        high_total: 0,
+        high_free: 0,
+        unit: 1,
+        pad2: 0,
+    })?;
+    Ok(0)
+}
+
+/// Free memory, kept kernel stacks included.
+pub fn free_bytes() -> usize {
+    (frames::free_count() + super::stack::cached_frames()) * 4096
+}
+
+pub fn sys_times(out: UserPtr<[i64; 4]>) -> Result<usize> {
+    let p = current().process();
+    let ticks = |ns: u64| (ns / 10_000_000) as i64;
+    if let Some(out) = out.option() {
+        let (own, children) = (p.times(), p.usage.children().times);
+        out.write([own.user, own.system, children.user, children.system].map(ticks))?;
+    }
+    Ok(ticks(crate::time::monotonic_ns()) as usize)
+}
+
+pub fn sys_getrusage(who: i32, out: UserPtr<Rusage>) -> Result<usize> {
+    let me = current();
+    let p = me.process();
+    let usage = match who {
+        0 => p.usage(),
+        1 => {
+            let mut usage = Usage {
+                times: me.times(),
+                peak_pages: p.usage().peak_pages,
+                ..Usage::default()
+            };
+            usage.count(me);
+            usage
+        }
+        -1 => p.usage.children(),
+        _ => return Err(Errno::EINVAL),
+    };
+    out.write(usage.into())?;
+    Ok(0)
+}
+
+pub fn sys_getrandom(buf: usize, len: usize, flags: u32) -> Result<usize> {
+    if flags & !7 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut out = crate::user::Buffer::user(buf, len)?;
+    let total = out.len();
+    let mut chunk = [0u8; 256];
+    while !out.is_empty() {
+        let n = out.len().min(chunk.len());
+        crate::random::fill(&mut chunk[..n]);
+        out.put(&chunk[..n])?;
+    }
+    Ok(total)
+}
+
+/// `syslog(2)`: reading and measuring the kernel log.
+pub fn sys_syslog(kind: i32, buf: UserPtr<u8>, len: i32) -> Result<usize> {
+    const READ_ALL: i32 = 3;
+    const READ_CLEAR: i32 = 4;
+    match kind {
+        0 | 1 | 6 | 7 | 8 => Ok(0),
+        READ_ALL | READ_CLEAR => {
+            if len < 0 {
+                return Err(Errno::EINVAL);
+            }
+            let all = crate::log::contents();
+            let start = all.len().saturating_sub(len as usize);
+            buf.write_slice(&all[start..])?;
+            Ok(all.len() - start)
+        }
+        5 => Ok(0),
+        9 => Ok(crate::log::contents().len()),
+        10 => Ok(64 * 1024),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub fn sys_prctl(option: i32, a: usize, b: usize, _c: usize, _d: usize) -> Result<usize> {
+    let me = current();
+    let p = me.process();
+    match option {
+        1 => {
+            if a > 64 {
+                return Err(Errno::EINVAL);
+            }
+            p.death_signal.store(a as i32, Ordering::Relaxed);
+        }
+        2 => UserPtr::<i32>::new(a).write(p.death_signal.load(Ordering::Relaxed))?,
+        3 => return Ok(usize::from(p.dumpable.load(Ordering::Relaxed))),
+        4 => p.dumpable.store(a != 0, Ordering::Relaxed),
+        15 => {
+            let name = UserPtr::<u8>::new(a);
+            let mut comm = [0u8; 16];
+            for (i, c) in comm.iter_mut().take(15).enumerate() {
+                *c = name.offset(i).read()?;
+                if *c == 0 {
+                    break;
+                }
+            }
+            *me.name.lock() = comm;
+        }
+        16 => UserPtr::<[u8; 16]>::new(a).write(*me.name.lock())?,
+        36 => p.child_subreaper.store(a != 0, Ordering::Relaxed),
+        37 => UserPtr::<i32>::new(a).write(i32::from(p.child_subreaper.load(Ordering::Relaxed)))?,
+        // PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_SET_VMA.
+        38 if a == 1 && b == 0 => {}
+        39 => return Ok(0),
+        29 => {}
+        30 => return Ok(1),
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+pub fn sys_personality(persona: u32) -> Result<usize> {
+    if persona == u32::MAX || persona == 0 {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+/// Process 1 has ended, with this status as `wait` has it, and with it the machine. (Linux panics; here one program may be all
+/// that the image is for.)
+pub fn end_machine(status: i32) -> ! {
+    let status = match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => 128 + signal,
+    };
+    klog!(Info, "process 1 has ended with status {status}");
+    if crate::drivers::console_mode() == crate::drivers::ConsoleMode::Framed {
+        crate::drivers::hostlink::report_exit(status);
+    }
+    crate::arch::psci::system_off();
+    panic!(
+        "process 1 has ended with status {status}, and this machine cannot be switched off by software"
+    );
+}
+
+/// `reboot(2)`: power off, halt, restart.
+pub fn sys_reboot(magic: u32, magic2: u32, command: u32, _arg: usize) -> Result<usize> {
+    if !current().process().creds().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    if magic != 0xfee1_dead
+        || ![672_274_793, 85_072_278, 369_367_448, 537_993_216].contains(&magic2)
+    {
+        return Err(Errno::EINVAL);
+    }
+    match command {
+        0 | 0x89ab_cdef => Ok(0),
+        0x4321_fedc | 0xcdef_0123 => {
+            crate::arch::psci::system_off();
+            klog!(
+                Err,
+                "reboot: this machine cannot be switched off by software"
+            );
+            loop {
+                // SAFETY: nothing is left to do but wait for the switch.
+                unsafe { core::arch::asm!("wfi") };
+            }
+        }
+        0x0123_4567 | 0xa1b2_c3d4 => {
+            crate::arch::psci::system_reset();
+            Err(Errno::EINVAL)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// membarrier(2). Every command is carried out by all cores at once, which is more than any of them asks for.
+pub fn sys_membarrier(command: i32, flags: u32) -> Result<usize> {
+    const GLOBAL: i32 = 1;
+    const GLOBAL_EXPEDITED: i32 = 2;
+    const REGISTER_GLOBAL_EXPEDITED: i32 = 4;
+    const PRIVATE_EXPEDITED: i32 = 8;
+    const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
+    const ALL: i32 = 31;
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let space = current().process().space();
+    let registered = &space.membarrier;
+    match command {
+        0 => return Ok(ALL as usize),
+        REGISTER_GLOBAL_EXPEDITED => {}
+        REGISTER_PRIVATE_EXPEDITED => registered.store(true, Ordering::Relaxed),
+        PRIVATE_EXPEDITED if !registered.load(Ordering::Relaxed) => return Err(Errno::EPERM),
+        GLOBAL | GLOBAL_EXPEDITED | PRIVATE_EXPEDITED => crate::arch::barrier::on_every_core(),
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}

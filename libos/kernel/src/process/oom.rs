@@ -1,0 +1,117 @@
+//! When memory runs out: the largest offender dies, and the log says so.
+//!
+//! Frames of programs and files run out first: a fault that finds none comes to [`make_room`], a call that wants some gets
+//! `ENOMEM`. The last frames are the kernel heap's, whose small allocations have no way to fail. A call that digs deep into that
+//! reserve settles it on its way out ([`settle`]), before the program can make another.
+
+use super::signal::{SIGKILL, send};
+use super::thread::flag;
+use super::{Process, current, scheduler, table};
+use crate::arch::cpu;
+use crate::memory::frames;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+/// Frames that a thread takes besides its program's memory: its kernel stack and what describes it.
+const THREAD_FRAMES: i64 = 5;
+/// What stands behind a descriptor, pipes and sockets with something in them among others.
+const DESCRIPTOR_FRAMES: i64 = 4;
+/// So many descriptors everybody has.
+const FEW_DESCRIPTORS: usize = 64;
+
+/// How bad a process is: its resident pages and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
+/// memory.
+fn badness(p: &Arc<Process>) -> i64 {
+    let adjust = p.oom_score_adj.load(Ordering::Relaxed) as i64;
+    if p.pid == 1 || p.is_zombie() || adjust <= -1000 {
+        return i64::MIN;
+    }
+    let threads = p.threads.lock().len() as i64;
+    let files = p.files.lock().size().saturating_sub(FEW_DESCRIPTORS) as i64;
+    p.space.lock().resident_pages() as i64
+        + threads * THREAD_FRAMES
+        + files * DESCRIPTOR_FRAMES
+        + adjust * frames::total_count() as i64 / 1000
+}
+
+/// A page fault found no frame: ends the process that uses most memory and waits until it is gone. True if the caller may try
+/// again, false if it is itself the victim (or dying).
+///
+/// Called from the fault handler with no lock held; the program's vector registers are kept over the sleep.
+pub fn make_room() -> bool {
+    if current().is_dying() {
+        return false;
+    }
+    wait_for_end(&kill_largest())
+}
+
+/// The heap took from its reserve: the running thread is to look after that when it leaves the kernel. Called by the allocator.
+pub fn note_shortage() {
+    let me = cpu::this().current.load(Ordering::Relaxed);
+    // SAFETY: null before there are threads; the running thread is alive.
+    if let Some(me) = unsafe { me.as_ref() }
+        && me.has_process()
+    {
+        me.set_flag(flag::SHORTAGE);
+    }
+}
+
+/// Ends processes until the kernel has its reserve back, or nobody is left to end.
+pub fn settle() {
+    while frames::is_short() && !current().is_dying() {
+        let Some(victim) = largest() else { return };
+        end(&victim);
+        if !wait_for_end(&victim) {
+            return;
+        }
+    }
+}
+
+/// False if the caller is of the process that ends, or dying.
+fn wait_for_end(victim: &Arc<Process>) -> bool {
+    if Arc::ptr_eq(victim, current().process()) {
+        return false;
+    }
+    let mut freed = false;
+    scheduler::with_fp_saved(|| {
+        freed = victim
+            .exit_event
+            .wait_killable(|| victim.is_zombie().then_some(()))
+            .is_ok();
+    });
+    freed
+}
+
+/// The process that uses most memory, but for init and those that are never to be ended.
+fn largest() -> Option<Arc<Process>> {
+    // No list is made: there is no memory for one.
+    let mut worst: Option<(i64, Arc<Process>)> = None;
+    table::for_each(|p| {
+        let bad = badness(p);
+        if bad > i64::MIN && worst.as_ref().is_none_or(|(most, _)| bad > *most) {
+            worst = Some((bad, p.clone()));
+        }
+    });
+    worst.map(|(_, p)| p)
+}
+
+fn end(victim: &Arc<Process>) {
+    // Who is ending already has had its line in the log.
+    if !victim.is_ending() {
+        klog!(
+            Err,
+            "out of memory: killed process {} ({}), {} KiB resident",
+            victim.pid,
+            alloc::string::String::from_utf8_lossy(&victim.comm()),
+            victim.space().resident_pages() * 4
+        );
+    }
+    send::end_process(victim, SIGKILL);
+}
+
+/// Ends the process that uses most memory, the caller's if there is no other, and returns it.
+pub fn kill_largest() -> Arc<Process> {
+    let victim = largest().unwrap_or_else(|| current().process().clone());
+    end(&victim);
+    victim
+}

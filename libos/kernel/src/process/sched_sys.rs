@@ -1,0 +1,187 @@
+//! The operations that steer the scheduler (sched(7)).
+
+use super::thread::{Thread, current};
+use super::{scheduler, table};
+use crate::arch::cpu;
+use crate::base::{Errno, Result};
+use crate::user::UserPtr;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+fn thread_of(tid: i32) -> Result<Arc<Thread>> {
+    match tid {
+        0 => Ok(current().clone()),
+        1.. => table::find_thread(tid).ok_or(Errno::ESRCH),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn may_change(t: &Thread) -> Result<()> {
+    let (mine, theirs) = (current().process().creds(), t.process().creds());
+    if mine.is_privileged() || mine.euid == theirs.uid || mine.euid == theirs.euid {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
+
+pub fn sys_sched_yield() -> Result<usize> {
+    scheduler::yield_now();
+    Ok(0)
+}
+
+/// The cores that run, a bit each.
+fn online_mask() -> u64 {
+    cpu::online().fold(0, |m, c| m | 1 << c)
+}
+
+/// Returns the number of bytes written, as the raw Linux call does.
+pub fn sys_sched_getaffinity(tid: i32, size: usize, mask: UserPtr<u64>) -> Result<usize> {
+    if size < 8 || !size.is_multiple_of(8) {
+        return Err(Errno::EINVAL);
+    }
+    let t = thread_of(tid)?;
+    mask.write(t.sched.affinity.load(Ordering::Relaxed) & online_mask())?;
+    Ok(8)
+}
+
+pub fn sys_sched_setaffinity(tid: i32, size: usize, mask: UserPtr<u8>) -> Result<usize> {
+    let bytes = mask.read_vec(size.min(8))?;
+    let mut wide = [0u8; 8];
+    wide[..bytes.len()].copy_from_slice(&bytes);
+    let wanted = u64::from_ne_bytes(wide) & online_mask();
+    if wanted == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let t = thread_of(tid)?;
+    may_change(&t)?;
+    t.sched.affinity.store(wanted, Ordering::Relaxed);
+    let here = crate::arch::cpu_id();
+    if Arc::ptr_eq(&t, current()) {
+        if wanted & (1 << here) == 0 {
+            scheduler::migrate();
+        }
+    } else {
+        scheduler::interrupt(&t);
+    }
+    Ok(0)
+}
+
+pub fn sys_sched_getscheduler(tid: i32) -> Result<usize> {
+    Ok(thread_of(tid)?.sched.policy.load(Ordering::Relaxed) as usize)
+}
+
+/// `SCHED_OTHER`, `SCHED_BATCH` and `SCHED_IDLE`; real-time policies are refused to all, as to an unprivileged user.
+pub fn sys_sched_setscheduler(tid: i32, policy: i32, parameter: UserPtr<i32>) -> Result<usize> {
+    let t = thread_of(tid)?;
+    may_change(&t)?;
+    let priority = parameter.read()?;
+    match policy & 0xffff {
+        0 | 3 | 5 if priority == 0 => {
+            t.sched.policy.store(policy & 0xffff, Ordering::Relaxed);
+            Ok(0)
+        }
+        0 | 3 | 5 => Err(Errno::EINVAL),
+        1 | 2 => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub fn sys_sched_getparam(tid: i32, parameter: UserPtr<i32>) -> Result<usize> {
+    thread_of(tid)?;
+    parameter.write(0)?;
+    Ok(0)
+}
+
+pub fn sys_sched_setparam(tid: i32, parameter: UserPtr<i32>) -> Result<usize> {
+    thread_of(tid)?;
+    if parameter.read()? == 0 {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+pub fn sys_sched_get_priority_max(policy: i32) -> Result<usize> {
+    match policy {
+        1 | 2 => Ok(99),
+        0 | 3 | 5 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub fn sys_sched_get_priority_min(policy: i32) -> Result<usize> {
+    sys_sched_get_priority_max(policy).map(|m| m.min(1))
+}
+
+pub fn sys_sched_rr_get_interval(tid: i32, interval: UserPtr<[i64; 2]>) -> Result<usize> {
+    thread_of(tid)?;
+    interval.write([0, 4_000_000])?;
+    Ok(0)
+}
+
+pub fn sys_getcpu(cpu: UserPtr<u32>, node: UserPtr<u32>) -> Result<usize> {
+    if let Some(p) = cpu.option() {
+        p.write(crate::arch::cpu_id() as u32)?;
+    }
+    if let Some(p) = node.option() {
+        p.write(0)?;
+    }
+    Ok(0)
+}
+
+fn targets(which: i32, who: i32) -> Result<Vec<Arc<Thread>>> {
+    let me = current().process();
+    let all: Vec<Arc<Thread>> = match which {
+        0 => {
+            let t = thread_of(who)?;
+            if who == 0 {
+                alloc::vec![t]
+            } else {
+                t.process().threads()
+            }
+        }
+        1 => table::group_members(if who == 0 { me.pgid() } else { who })
+            .iter()
+            .flat_map(|p| p.threads())
+            .collect(),
+        2 => {
+            let uid = if who == 0 { me.creds().uid } else { who as u32 };
+            table::all()
+                .iter()
+                .filter(|p| p.creds().uid == uid)
+                .flat_map(|p| p.threads())
+                .collect()
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    if all.is_empty() {
+        Err(Errno::ESRCH)
+    } else {
+        Ok(all)
+    }
+}
+
+/// The raw call gives 20 - nice, so that no result looks like an error.
+pub fn sys_getpriority(which: i32, who: i32) -> Result<usize> {
+    let least = targets(which, who)?
+        .iter()
+        .map(|t| t.sched.nice.load(Ordering::Relaxed))
+        .min()
+        .unwrap_or(0);
+    Ok((20 - least) as usize)
+}
+
+pub fn sys_setpriority(which: i32, who: i32, nice: i32) -> Result<usize> {
+    let nice = nice.clamp(-20, 19);
+    let privileged = current().process().creds().is_privileged();
+    for t in targets(which, who)? {
+        may_change(&t)?;
+        if nice < t.sched.nice.load(Ordering::Relaxed) && !privileged {
+            return Err(Errno::EACCES);
+        }
+        t.sched.nice.store(nice, Ordering::Relaxed);
+    }
+    Ok(0)
+}

@@ -1,0 +1,47 @@
+//! Clocks and timers. Times are nanoseconds in `u64`.
+
+pub mod adjust;
+pub mod page;
+pub mod sys;
+pub mod timer;
+
+/// Nanoseconds since boot (`CLOCK_MONOTONIC`).
+pub fn monotonic_ns() -> u64 {
+    crate::arch::time::monotonic_ns()
+}
+
+/// Nanoseconds since the Unix epoch (`CLOCK_REALTIME`).
+pub fn realtime_ns() -> u64 {
+    monotonic_ns().saturating_add_signed(page::real_offset())
+}
+
+/// Sets the real-time clock to `ns` nanoseconds since the epoch.
+pub fn set_realtime_ns(ns: u64) {
+    page::set_real_offset(ns.saturating_sub(monotonic_ns()) as i64);
+}
+
+/// A point in time as inodes and `stat` carry it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Timespec {
+    pub sec: i64,
+    pub nsec: u32,
+}
+
+impl Timespec {
+    pub fn from_ns(ns: u64) -> Self {
+        Timespec {
+            sec: (ns / 1_000_000_000) as i64,
+            nsec: (ns % 1_000_000_000) as u32,
+        }
+    }
+
+    /// The wall clock, for inode times.
+    pub fn now() -> Self {
+        Self::from_ns(realtime_ns())
+    }
+}
+
+/// The monotonic time at which the real-time clock reads `ns`; 0 when that is past.
+pub fn real_to_monotonic(ns: u64) -> u64 {
+    ns.saturating_sub_signed(page::real_offset())
+}
