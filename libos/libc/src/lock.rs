@@ -1,0 +1,113 @@
+//! The lock inside libc: a futex word, one compare-and-swap when nobody competes.
+
+use core::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Whose a futex is: the process's own, or any that maps the memory. Zeroed objects are private.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Shared(pub u32);
+
+impl Shared {
+    pub const NO: Self = Shared(0);
+    pub const YES: Self = Shared(1);
+
+    fn flag(self) -> i32 {
+        if self == Self::NO {
+            libc::FUTEX_PRIVATE_FLAG
+        } else {
+            0
+        }
+    }
+}
+
+/// 0 free, 1 taken, 2 taken and waited for.
+#[repr(transparent)]
+pub struct Lock(AtomicU32);
+
+impl Lock {
+    pub const fn new() -> Self {
+        Lock(AtomicU32::new(0))
+    }
+
+    #[inline]
+    pub fn lock(&self) {
+        if self.0.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            self.wait();
+        }
+    }
+
+    pub fn try_lock(&self) -> bool {
+        self.0.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn wait(&self) {
+        for _ in 0..100 {
+            if self.0.load(Relaxed) == 0 && self.try_lock() {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        while self.0.swap(2, Acquire) != 0 {
+            futex_wait(&self.0, 2);
+        }
+    }
+
+    #[inline]
+    pub fn unlock(&self) {
+        if self.0.swap(0, Release) == 2 {
+            futex_wake(&self.0, 1);
+        }
+    }
+
+    /// In the child of a fork, where the other takers are gone.
+    pub fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+pub fn futex_wait(word: &AtomicU32, expected: u32) -> isize {
+    futex_wait_in(word, expected, Shared::NO)
+}
+
+pub fn futex_wait_in(word: &AtomicU32, expected: u32, shared: Shared) -> isize {
+    let op = libc::FUTEX_WAIT | shared.flag();
+    // SAFETY: the word is live for the call; a null timeout waits for ever.
+    unsafe { door!(futex, word.as_ptr(), op, expected, 0usize) }
+}
+
+/// Waits until `at` on `clock`; null waits for ever. Gives the kernel's result.
+pub unsafe fn futex_wait_until(
+    word: &AtomicU32,
+    expected: u32,
+    clock: libc::clockid_t,
+    at: *const libc::timespec,
+    shared: Shared,
+) -> isize {
+    if at.is_null() {
+        return futex_wait_in(word, expected, shared);
+    }
+    let realtime = if clock == libc::CLOCK_REALTIME {
+        0x100
+    } else {
+        0
+    };
+    door!(
+        futex,
+        word.as_ptr(),
+        libc::FUTEX_WAIT_BITSET | shared.flag() | realtime,
+        expected,
+        at,
+        0usize,
+        u32::MAX
+    )
+}
+
+pub fn futex_wake(word: &AtomicU32, n: i32) -> isize {
+    futex_wake_in(word, n, Shared::NO)
+}
+
+pub fn futex_wake_in(word: &AtomicU32, n: i32, shared: Shared) -> isize {
+    // SAFETY: waking touches nothing behind the address.
+    unsafe { door!(futex, word.as_ptr(), libc::FUTEX_WAKE | shared.flag(), n) }
+}

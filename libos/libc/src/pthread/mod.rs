@@ -1,0 +1,14 @@
+//! `<pthread.h>` and `<semaphore.h>`, over the futex.
+
+mod attr;
+mod barrier;
+mod cond;
+mod key;
+mod mutex;
+mod once;
+mod properties;
+mod rwlock;
+mod sem;
+mod thread;
+
+pub use thread::after_fork_child;

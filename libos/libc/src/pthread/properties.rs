@@ -1,0 +1,96 @@
+//! What a thread is called, where it may run, and how it is scheduled.
+
+use crate::tcb::{self, Pthread};
+use core::ffi::{c_char, c_int};
+use core::sync::atomic::Ordering::Relaxed;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_setname_np(t: *mut Pthread, name: *const c_char) -> c_int {
+    let text = crate::string::bytes(name);
+    if text.len() > 15 {
+        return libc::ERANGE;
+    }
+    crate::string::put(text, (&raw mut (*t).name).cast(), 16);
+    if t == tcb::this() {
+        return -door!(prctl, libc::PR_SET_NAME, name) as c_int;
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_getname_np(
+    t: *mut Pthread,
+    buf: *mut c_char,
+    len: usize,
+) -> c_int {
+    if len < 16 {
+        return libc::ERANGE;
+    }
+    if t == tcb::this() {
+        return -door!(prctl, libc::PR_GET_NAME, buf) as c_int;
+    }
+    crate::string::memcpy(buf.cast(), (&raw const (*t).name).cast(), 16);
+    0
+}
+
+unsafe fn kernel_id(t: *mut Pthread) -> c_int {
+    if t == tcb::this() {
+        tcb::tid()
+    } else {
+        (*t).tid.load(Relaxed)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_setaffinity_np(
+    t: *mut Pthread,
+    n: usize,
+    set: *const libc::cpu_set_t,
+) -> c_int {
+    -door!(sched_setaffinity, kernel_id(t), n, set) as c_int
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_getaffinity_np(
+    t: *mut Pthread,
+    n: usize,
+    set: *mut libc::cpu_set_t,
+) -> c_int {
+    let saved = crate::errno::get();
+    let r = crate::sched::sched_getaffinity(kernel_id(t), n, set);
+    let e = crate::errno::get();
+    crate::errno::set(saved);
+    if r < 0 { e } else { 0 }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_setschedparam(
+    t: *mut Pthread,
+    policy: c_int,
+    p: *const libc::sched_param,
+) -> c_int {
+    -door!(sched_setscheduler, kernel_id(t), policy, p) as c_int
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_getschedparam(
+    t: *mut Pthread,
+    policy: *mut c_int,
+    p: *mut libc::sched_param,
+) -> c_int {
+    let r = door!(sched_getscheduler, kernel_id(t));
+    if r < 0 {
+        return -r as c_int;
+    }
+    *policy = r as c_int;
+    -door!(sched_getparam, kernel_id(t), p) as c_int
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_getcpuclockid(
+    t: *mut Pthread,
+    clock: *mut libc::clockid_t,
+) -> c_int {
+    *clock = (-kernel_id(t) - 1).wrapping_mul(8) + 6;
+    0
+}

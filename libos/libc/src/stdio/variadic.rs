@@ -1,0 +1,260 @@
+//! The variadic entry points of `printf`, and `va_list` itself.
+//!
+//! Stable Rust cannot define a variadic function. These are a few instructions that store the
+//! argument registers, build the `va_list` of AAPCS64 (section B.4: five fields, 32 bytes, passed by
+//! reference) and call the `v…` function.
+
+use super::file::{File, locked, stdout};
+use super::format::{Sink, format};
+use crate::errno::fail;
+use crate::malloc::realloc;
+use crate::string::memcpy;
+use core::ffi::{c_char, c_int};
+use core::ptr::null_mut;
+
+#[repr(C)]
+pub struct VaList {
+    stack: *mut u8,
+    gr_top: *mut u8,
+    vr_top: *mut u8,
+    gr_offs: c_int,
+    vr_offs: c_int,
+}
+
+impl VaList {
+    /// The next integer or pointer.
+    pub unsafe fn word(&mut self) -> u64 {
+        if self.gr_offs < 0 {
+            let p = self.gr_top.offset(self.gr_offs as isize);
+            self.gr_offs += 8;
+            return *p.cast();
+        }
+        let p = self.stack;
+        self.stack = p.add(8);
+        *p.cast()
+    }
+
+    pub unsafe fn double(&mut self) -> f64 {
+        if self.vr_offs < 0 {
+            let p = self.vr_top.offset(self.vr_offs as isize);
+            self.vr_offs += 16;
+            return *p.cast();
+        }
+        f64::from_bits({
+            let p = self.stack;
+            self.stack = p.add(8);
+            *p.cast()
+        })
+    }
+
+    /// A `long double` is 128 bits; it is printed with a double's precision.
+    pub unsafe fn long_double(&mut self) -> f64 {
+        let p = if self.vr_offs < 0 {
+            let p = self.vr_top.offset(self.vr_offs as isize);
+            self.vr_offs += 16;
+            p
+        } else {
+            let p = self.stack.map_addr(|a| (a + 15) & !15);
+            self.stack = p.add(16);
+            p
+        };
+        let bits = p.cast::<u128>().read_unaligned();
+        let sign = (bits >> 127) as u64;
+        let exp = (bits >> 112) as i64 & 0x7fff;
+        let frac = bits & ((1 << 112) - 1);
+        if exp == 0x7fff {
+            return if frac == 0 {
+                f64::INFINITY.copysign(-(sign as f64))
+            } else {
+                f64::NAN
+            };
+        }
+        if exp == 0 {
+            return f64::from_bits(sign << 63);
+        }
+        // 61 bits with the lost ones folded into the last, then one rounding to a double's 53.
+        let mantissa = (1u128 << 112) | frac;
+        let top = (mantissa >> 52) as u64 | (mantissa & ((1 << 52) - 1) != 0) as u64;
+        let v = libm::scalbn(top as f64, (exp - 16383 - 60).clamp(-3000, 3000) as c_int);
+        if sign != 0 { -v } else { v }
+    }
+}
+
+core::arch::global_asm!(
+    // \named registers are parameters of the function itself; the list goes into the next one.
+    ".macro VARIADIC name, to, named",
+    ".pushsection .text.\\name,\"ax\",@progbits",
+    ".p2align 2",
+    ".global \\name",
+    ".type \\name, %function",
+    "\\name:",
+    ".cfi_startproc",
+    "mov x9, sp",
+    "stp x29, x30, [sp, #-240]!",
+    ".cfi_def_cfa_offset 240",
+    ".cfi_offset x29, -240",
+    ".cfi_offset x30, -232",
+    "mov x29, sp",
+    "stp x0, x1, [sp, #48]",
+    "stp x2, x3, [sp, #64]",
+    "stp x4, x5, [sp, #80]",
+    "stp x6, x7, [sp, #96]",
+    "stp q0, q1, [sp, #112]",
+    "stp q2, q3, [sp, #144]",
+    "stp q4, q5, [sp, #176]",
+    "stp q6, q7, [sp, #208]",
+    "add x10, sp, #112",
+    "stp x9, x10, [sp, #16]",
+    "add x10, sp, #240",
+    "mov w11, #-(8 - \\named) * 8",
+    "mov w12, #-128",
+    "str x10, [sp, #32]",
+    "stp w11, w12, [sp, #40]",
+    "add x\\named, sp, #16",
+    "bl \\to",
+    "ldp x29, x30, [sp], #240",
+    ".cfi_def_cfa_offset 0",
+    "ret",
+    ".cfi_endproc",
+    ".size \\name, . - \\name",
+    ".popsection",
+    ".endm",
+    "VARIADIC printf, vprintf, 1",
+    "VARIADIC fprintf, vfprintf, 2",
+    "VARIADIC dprintf, vdprintf, 2",
+    "VARIADIC sprintf, vsprintf, 2",
+    "VARIADIC snprintf, vsnprintf, 3",
+    "VARIADIC asprintf, vasprintf, 2",
+    "VARIADIC syslog, vsyslog, 2",
+);
+
+struct ToFile<'a>(&'a mut File);
+impl Sink for ToFile<'_> {
+    unsafe fn put(&mut self, s: &[u8]) -> bool {
+        self.0.write(s)
+    }
+}
+
+struct ToFd(c_int);
+impl Sink for ToFd {
+    unsafe fn put(&mut self, mut s: &[u8]) -> bool {
+        while !s.is_empty() {
+            let r = crate::unistd::write(self.0, s.as_ptr().cast(), s.len());
+            if r < 0 {
+                return false;
+            }
+            s = &s[r as usize..];
+        }
+        true
+    }
+}
+
+struct ToBuffer {
+    buf: *mut u8,
+    room: usize,
+}
+impl Sink for ToBuffer {
+    unsafe fn put(&mut self, s: &[u8]) -> bool {
+        let n = s.len().min(self.room);
+        memcpy(self.buf.cast(), s.as_ptr().cast(), n);
+        self.buf = self.buf.wrapping_add(n);
+        self.room -= n;
+        true
+    }
+}
+
+struct Growing {
+    buf: *mut u8,
+    len: usize,
+}
+impl Sink for Growing {
+    unsafe fn put(&mut self, s: &[u8]) -> bool {
+        let p = realloc(self.buf.cast(), self.len + s.len() + 1).cast::<u8>();
+        if p.is_null() {
+            return false;
+        }
+        self.buf = p;
+        memcpy(p.add(self.len).cast(), s.as_ptr().cast(), s.len());
+        self.len += s.len();
+        *p.add(self.len) = 0;
+        true
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vfprintf(f: *mut File, fmt: *const c_char, ap: *mut VaList) -> c_int {
+    locked(f, |f| format(&mut ToFile(f), fmt, &mut *ap))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vprintf(fmt: *const c_char, ap: *mut VaList) -> c_int {
+    vfprintf(stdout, fmt, ap)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vdprintf(fd: c_int, fmt: *const c_char, ap: *mut VaList) -> c_int {
+    format(&mut ToFd(fd), fmt, &mut *ap)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsnprintf(
+    buf: *mut c_char,
+    len: usize,
+    fmt: *const c_char,
+    ap: *mut VaList,
+) -> c_int {
+    let mut out = ToBuffer {
+        buf: buf.cast(),
+        room: len.saturating_sub(1),
+    };
+    let n = format(&mut out, fmt, &mut *ap);
+    if len > 0 {
+        *out.buf = 0;
+    }
+    n
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsprintf(buf: *mut c_char, fmt: *const c_char, ap: *mut VaList) -> c_int {
+    vsnprintf(buf, c_int::MAX as usize, fmt, ap)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vasprintf(
+    out: *mut *mut c_char,
+    fmt: *const c_char,
+    ap: *mut VaList,
+) -> c_int {
+    let mut g = Growing {
+        buf: null_mut(),
+        len: 0,
+    };
+    if !g.put(b"") {
+        return fail(libc::ENOMEM) as c_int;
+    }
+    let n = format(&mut g, fmt, &mut *ap);
+    if n < 0 {
+        crate::malloc::free(g.buf.cast());
+        return -1;
+    }
+    *out = g.buf.cast();
+    n
+}
+
+/// There is no log daemon: a message goes where its reader would look, to standard error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsyslog(_priority: c_int, fmt: *const c_char, ap: *mut VaList) {
+    let mut out = ToFd(2);
+    if format(&mut out, fmt, &mut *ap) >= 0 {
+        out.put(b"\n");
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn openlog(_ident: *const c_char, _option: c_int, _facility: c_int) {}
+#[unsafe(no_mangle)]
+pub extern "C" fn closelog() {}
+#[unsafe(no_mangle)]
+pub extern "C" fn setlogmask(_mask: c_int) -> c_int {
+    0xff
+}

@@ -1,0 +1,356 @@
+//! `<stdlib.h>`: sorting, numbers, random numbers, temporary files, `realpath`.
+
+use crate::errno::{cvt, cvt_int, fail};
+use crate::string::{bytes, memcpy};
+use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use core::ptr::null_mut;
+use libc::PATH_MAX;
+
+type Compare = unsafe extern "C" fn(*const c_void, *const c_void) -> c_int;
+type CompareR = unsafe extern "C" fn(*const c_void, *const c_void, *mut c_void) -> c_int;
+
+/// Heap sort: in place, no recursion, n log n always.
+unsafe fn sort(
+    base: *mut u8,
+    n: usize,
+    size: usize,
+    less: &mut dyn FnMut(*const u8, *const u8) -> bool,
+) {
+    let swap = |a: usize, b: usize| {
+        let (p, q) = (base.add(a * size), base.add(b * size));
+        for i in 0..size {
+            core::ptr::swap(p.add(i), q.add(i));
+        }
+    };
+    let mut sift = |mut root: usize, end: usize| {
+        loop {
+            let mut child = 2 * root + 1;
+            if child >= end {
+                return;
+            }
+            if child + 1 < end && less(base.add(child * size), base.add((child + 1) * size)) {
+                child += 1;
+            }
+            if !less(base.add(root * size), base.add(child * size)) {
+                return;
+            }
+            swap(root, child);
+            root = child;
+        }
+    };
+    for i in (0..n / 2).rev() {
+        sift(i, n);
+    }
+    for end in (1..n).rev() {
+        swap(0, end);
+        sift(0, end);
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qsort(base: *mut c_void, n: usize, size: usize, f: Compare) {
+    sort(base.cast(), n, size, &mut |a, b| f(a.cast(), b.cast()) < 0);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qsort_r(
+    base: *mut c_void,
+    n: usize,
+    size: usize,
+    f: CompareR,
+    arg: *mut c_void,
+) {
+    sort(base.cast(), n, size, &mut |a, b| {
+        f(a.cast(), b.cast(), arg) < 0
+    });
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bsearch(
+    key: *const c_void,
+    base: *const c_void,
+    n: usize,
+    size: usize,
+    f: Compare,
+) -> *mut c_void {
+    let (mut lo, mut hi) = (0, n);
+    while lo < hi {
+        let mid = (lo + hi) / 2;
+        let p = base.byte_add(mid * size);
+        match f(key, p) {
+            0 => return p.cast_mut(),
+            r if r < 0 => hi = mid,
+            _ => lo = mid + 1,
+        }
+    }
+    null_mut()
+}
+
+/// Magnitude, sign, and where the number ends (0: there is none).
+unsafe fn integer(s: *const c_char, base: c_int) -> (u128, bool, usize) {
+    let at = |i: usize| *s.add(i) as u8;
+    let mut i = 0;
+    while at(i) == b' ' || (9..=13).contains(&at(i)) {
+        i += 1;
+    }
+    let negative = at(i) == b'-';
+    if negative || at(i) == b'+' {
+        i += 1;
+    }
+    let mut base = base as u32;
+    let hex = at(i) == b'0' && at(i + 1) | 32 == b'x' && (at(i + 2) as char).is_ascii_hexdigit();
+    if (base == 0 || base == 16) && hex {
+        i += 2;
+        base = 16;
+    } else if base == 0 {
+        base = if at(i) == b'0' { 8 } else { 10 };
+    }
+    let (mut v, mut end) = (0u128, 0);
+    while let Some(d) = (at(i) as char).to_digit(base.clamp(2, 36)) {
+        v = (v * base as u128 + d as u128).min(1 << 100);
+        i += 1;
+        end = i;
+    }
+    (v, negative, end)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtol(s: *const c_char, end: *mut *mut c_char, base: c_int) -> c_long {
+    let (v, negative, n) = integer(s, base);
+    if !end.is_null() {
+        *end = s.add(n).cast_mut();
+    }
+    if base < 0 || base == 1 || base > 36 {
+        return fail(libc::EINVAL) as c_long + 1;
+    }
+    let limit = i64::MAX as u128 + negative as u128;
+    if v > limit {
+        crate::errno::set(libc::ERANGE);
+        return if negative { i64::MIN } else { i64::MAX };
+    }
+    if negative {
+        (v as u64).wrapping_neg() as i64
+    } else {
+        v as i64
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtoul(s: *const c_char, end: *mut *mut c_char, base: c_int) -> u64 {
+    let (v, negative, n) = integer(s, base);
+    if !end.is_null() {
+        *end = s.add(n).cast_mut();
+    }
+    if v > u64::MAX as u128 {
+        crate::errno::set(libc::ERANGE);
+        return u64::MAX;
+    }
+    if negative {
+        (v as u64).wrapping_neg()
+    } else {
+        v as u64
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtoll(s: *const c_char, end: *mut *mut c_char, base: c_int) -> i64 {
+    strtol(s, end, base)
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtoull(s: *const c_char, end: *mut *mut c_char, base: c_int) -> u64 {
+    strtoul(s, end, base)
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn atoi(s: *const c_char) -> c_int {
+    strtol(s, null_mut(), 10) as c_int
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn atol(s: *const c_char) -> c_long {
+    strtol(s, null_mut(), 10)
+}
+
+/// Decimal, `inf`, `nan`: by core's parser, which rounds correctly. (No hexadecimal floats.)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtod(s: *const c_char, end: *mut *mut c_char) -> f64 {
+    let text = bytes(s);
+    let start = text
+        .iter()
+        .take_while(|&&c| c == b' ' || (9..=13).contains(&c))
+        .count();
+    let body = &text[start..];
+    let digits = |b: &[u8]| b.iter().take_while(|c| c.is_ascii_digit()).count();
+    let sign = matches!(body.first(), Some(b'+' | b'-')) as usize;
+    let unsigned = &body[sign..];
+    let word = |w: &[u8]| unsigned.len() >= w.len() && unsigned[..w.len()].eq_ignore_ascii_case(w);
+    let len = if word(b"infinity") {
+        8
+    } else if word(b"inf") || word(b"nan") {
+        3
+    } else {
+        let whole = digits(unsigned);
+        let mut n = whole;
+        let mut any = whole > 0;
+        if unsigned.get(n) == Some(&b'.') {
+            let frac = digits(&unsigned[n + 1..]);
+            any |= frac > 0;
+            n += 1 + frac;
+        }
+        if any && matches!(unsigned.get(n), Some(b'e' | b'E')) {
+            let s = matches!(unsigned.get(n + 1), Some(b'+' | b'-')) as usize;
+            let e = digits(&unsigned[n + 1 + s..]);
+            if e > 0 {
+                n += 1 + s + e;
+            }
+        }
+        if any { n } else { 0 }
+    };
+    if !end.is_null() {
+        *end = s
+            .add(if len > 0 { start + sign + len } else { 0 })
+            .cast_mut();
+    }
+    let value = core::str::from_utf8(&body[..sign + len])
+        .ok()
+        .and_then(|t| t.parse::<f64>().ok());
+    let value = if len > 0 { value.unwrap_or(0.0) } else { 0.0 };
+    if value.is_infinite() && unsigned[0].is_ascii_digit() {
+        crate::errno::set(libc::ERANGE);
+    }
+    value
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strtof(s: *const c_char, end: *mut *mut c_char) -> f32 {
+    strtod(s, end) as f32
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn atof(s: *const c_char) -> f64 {
+    strtod(s, null_mut())
+}
+#[unsafe(no_mangle)]
+pub extern "C" fn abs(v: c_int) -> c_int {
+    v.wrapping_abs()
+}
+#[unsafe(no_mangle)]
+pub extern "C" fn labs(v: c_long) -> c_long {
+    v.wrapping_abs()
+}
+
+static mut SEED: u64 = 0;
+
+/// Knuth's 64-bit linear congruential generator.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rand() -> c_int {
+    SEED = SEED
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (SEED >> 33) as c_int
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn srand(seed: c_uint) {
+    SEED = seed as u64;
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn random() -> c_long {
+    rand() as c_long
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn srandom(seed: c_uint) {
+    srand(seed)
+}
+
+/// Fills the six X before `suffix` bytes at the end with something new.
+unsafe fn fresh(template: *mut c_char, suffix: usize, mut make: impl FnMut() -> isize) -> isize {
+    let len = bytes(template).len();
+    if len < 6 + suffix || &bytes(template)[len - 6 - suffix..len - suffix] != b"XXXXXX" {
+        return fail(libc::EINVAL);
+    }
+    let at = template.add(len - 6 - suffix);
+    for _ in 0..100 {
+        let mut random = 0u64;
+        door!(getrandom, &raw mut random, 8usize, 0);
+        for i in 0..6 {
+            let set = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+            *at.add(i) = set[(random % 62) as usize] as c_char;
+            random /= 62;
+        }
+        let r = make();
+        if r != -(libc::EEXIST as isize) {
+            return cvt(r);
+        }
+    }
+    fail(libc::EEXIST)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkostemps(t: *mut c_char, suffix: c_int, flags: c_int) -> c_int {
+    let flags = flags | libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+    fresh(t, suffix as usize, || {
+        door!(openat, libc::AT_FDCWD, t, flags, 0o600)
+    }) as c_int
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkstemp(t: *mut c_char) -> c_int {
+    mkostemps(t, 0, 0)
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkstemps(t: *mut c_char, suffix: c_int) -> c_int {
+    mkostemps(t, suffix, 0)
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkostemp(t: *mut c_char, flags: c_int) -> c_int {
+    mkostemps(t, 0, flags)
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkdtemp(t: *mut c_char) -> *mut c_char {
+    if fresh(t, 0, || door!(mkdirat, libc::AT_FDCWD, t, 0o700)) < 0 {
+        null_mut()
+    } else {
+        t
+    }
+}
+
+/// The kernel resolves the path; `/proc/self/fd` tells what it came to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpath(path: *const c_char, out: *mut c_char) -> *mut c_char {
+    use core::fmt::Write;
+    if path.is_null() {
+        fail(libc::EINVAL);
+        return null_mut();
+    }
+    let fd = cvt_int(door!(
+        openat,
+        libc::AT_FDCWD,
+        path,
+        libc::O_PATH | libc::O_CLOEXEC,
+        0
+    ));
+    if fd < 0 {
+        return null_mut();
+    }
+    let mut link = crate::stdio::Fixed::<40>::new();
+    let named = write!(link, "/proc/self/fd/{fd}\0").is_ok();
+    let mut buf = [0 as c_char; PATH_MAX as usize];
+    let n = door!(
+        readlinkat,
+        libc::AT_FDCWD,
+        link.as_ptr(),
+        buf.as_mut_ptr(),
+        buf.len() - 1
+    );
+    door!(close, fd);
+    if !named || cvt(n) < 0 {
+        return null_mut();
+    }
+    buf[n as usize] = 0;
+    // A pipe or a socket has a description there, not a path.
+    if buf[0] != b'/' as c_char {
+        fail(libc::ENOENT);
+        return null_mut();
+    }
+    if out.is_null() {
+        return crate::string::strdup(buf.as_ptr());
+    }
+    memcpy(out.cast(), buf.as_ptr().cast(), n as usize + 1);
+    out
+}

@@ -1,0 +1,8 @@
+//! `<time.h>` and `<sys/time.h>`.
+
+mod calendar;
+mod clock;
+mod rule;
+mod strftime;
+mod timers;
+mod zone;
