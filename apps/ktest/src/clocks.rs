@@ -1,0 +1,315 @@
+//! Clocks and sleeping, and randomness, which is no more reproducible than they are.
+
+use crate::support::*;
+use std::io::{Read, Write};
+use std::ptr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+crate::harness::tests![
+    the_monotonic_clock_never_goes_back,
+    the_wall_clock_is_in_this_century,
+    clocks_agree_about_durations,
+    clocks_have_fine_resolution,
+    cpu_time_counts_work_only,
+    nanosleep_sleeps_long_enough,
+    sleeping_until_an_instant,
+    sleep_rejects_nonsense,
+    processes_sleep_at_once,
+    unknown_clocks_are_einval,
+    gettimeofday_is_the_wall_clock,
+    a_clock_that_is_set_is_read_so_by_everybody,
+    times_counts_ticks,
+    random_bytes_differ,
+    random_calls_have_rules,
+    random_differs_between_processes,
+];
+
+fn now(clock: i32) -> Duration {
+    let mut time: libc::timespec = zeroed();
+    ok(sys!(clock_gettime(clock, &mut time)));
+    assert!((0..1_000_000_000).contains(&time.tv_nsec));
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn spec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
+fn the_monotonic_clock_never_goes_back() {
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let mut last = now(libc::CLOCK_MONOTONIC);
+                for _ in 0..20_000 {
+                    let next = now(libc::CLOCK_MONOTONIC);
+                    assert!(next >= last);
+                    last = next;
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("time goes forward");
+    }
+}
+
+fn the_wall_clock_is_in_this_century() {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    assert!(since > Duration::from_secs(1_700_000_000), "{since:?}");
+    assert!(since < Duration::from_secs(4_102_444_800), "{since:?}");
+}
+
+fn clocks_agree_about_durations() {
+    let clocks = [
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_BOOTTIME,
+        libc::CLOCK_MONOTONIC_RAW,
+    ];
+    let before = clocks.map(now);
+    sleep_ms(60);
+    let after = clocks.map(now);
+    for (before, after) in before.iter().zip(after) {
+        let passed = after.saturating_sub(*before);
+        assert!(passed >= Duration::from_millis(59), "{passed:?} in 60 ms");
+        assert!(passed < Duration::from_secs(20), "{passed:?} in 60 ms");
+    }
+}
+
+fn clocks_have_fine_resolution() {
+    for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
+        let mut resolution: libc::timespec = zeroed();
+        ok(sys!(clock_getres(clock, &mut resolution)));
+        assert_eq!(resolution.tv_sec, 0);
+        assert!((1..=1000).contains(&resolution.tv_nsec));
+        let first = now(clock);
+        let start = Instant::now();
+        while now(clock) == first {
+            assert!(start.elapsed() < Duration::from_millis(5));
+        }
+    }
+}
+
+fn cpu_time_counts_work_only() {
+    let clock = libc::CLOCK_PROCESS_CPUTIME_ID;
+    let before = now(clock);
+    sleep_ms(100);
+    let asleep = now(clock) - before;
+    assert!(
+        asleep < Duration::from_millis(80),
+        "{asleep:?} of work while asleep"
+    );
+    let start = now(clock);
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while now(clock) - start < Duration::from_millis(30) {
+        assert!(Instant::now() < give_up, "work is not counted");
+    }
+    assert!(now(libc::CLOCK_THREAD_CPUTIME_ID) >= Duration::from_millis(20));
+}
+
+fn nanosleep_sleeps_long_enough() {
+    for milliseconds in [0, 1, 5, 30] {
+        let start = Instant::now();
+        ok(sys!(nanosleep(
+            &spec(Duration::from_millis(milliseconds)),
+            ptr::null_mut()
+        )));
+        assert!(start.elapsed() >= Duration::from_millis(milliseconds));
+    }
+}
+
+fn sleeping_until_an_instant() {
+    for clock in [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME] {
+        let target = now(clock) + Duration::from_millis(30);
+        let flags = libc::TIMER_ABSTIME;
+        assert_eq!(
+            sys!(clock_nanosleep(
+                clock,
+                flags,
+                &spec(target),
+                ptr::null_mut()
+            )),
+            0
+        );
+        assert!(now(clock) >= target);
+        // What has passed needs no waiting.
+        assert_eq!(
+            sys!(clock_nanosleep(
+                clock,
+                flags,
+                &spec(target),
+                ptr::null_mut()
+            )),
+            0
+        );
+    }
+}
+
+fn sleep_rejects_nonsense() {
+    for bad in [(-1, 0), (0, -1), (0, 1_000_000_000)] {
+        let time = libc::timespec {
+            tv_sec: bad.0,
+            tv_nsec: bad.1,
+        };
+        fails(sys!(nanosleep(&time, ptr::null_mut())), libc::EINVAL);
+        let result = sys!(clock_nanosleep(
+            libc::CLOCK_MONOTONIC,
+            0,
+            &time,
+            ptr::null_mut()
+        ));
+        assert_eq!(result, libc::EINVAL);
+    }
+}
+
+fn processes_sleep_at_once() {
+    let start = Instant::now();
+    let children: Vec<i32> = (0..20)
+        .map(|_| {
+            spawn(|| {
+                sleep_ms(300);
+                0
+            })
+        })
+        .collect();
+    for child in children {
+        assert_eq!(wait(child), End::Exit(0));
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "one after the other takes 6 s"
+    );
+}
+
+fn unknown_clocks_are_einval() {
+    let mut time: libc::timespec = zeroed();
+    fails(sys!(clock_gettime(99, &mut time)), libc::EINVAL);
+    fails(sys!(clock_getres(99, &mut time)), libc::EINVAL);
+}
+
+fn set_clock(time: Duration) {
+    ok(sys!(clock_settime(libc::CLOCK_REALTIME, &spec(time))));
+}
+
+/// By a process that was there before the change, by one that starts after it, and by every way to ask.
+fn a_clock_that_is_set_is_read_so_by_everybody() {
+    let version = std::fs::read_to_string("/proc/version").unwrap_or_default();
+    if !version.starts_with("RustOS") {
+        // Elsewhere somebody may need the clock.
+        return;
+    }
+    let (before, started) = (now(libc::CLOCK_REALTIME), now(libc::CLOCK_MONOTONIC));
+    let away = Duration::from_secs(1_000_000);
+    let hour = Duration::from_secs(3600);
+    let ((mut told, mut tell), (mut asked, mut ask)) = (pipe(), pipe());
+    let earlier = spawn(|| {
+        now(libc::CLOCK_REALTIME);
+        if tell.write_all(b"x").is_err() || asked.read_exact(&mut [0]).is_err() {
+            return 2;
+        }
+        let later = now(libc::CLOCK_REALTIME);
+        i32::from(later < before + away || later > before + away + hour)
+    });
+    told.read_exact(&mut [0]).expect("the child has read it");
+    set_clock(before + away);
+    ask.write_all(b"x").expect("room");
+    let here = now(libc::CLOCK_REALTIME);
+    let coarse = now(libc::CLOCK_REALTIME_COARSE);
+    let std = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    // The file system asks the kernel and nobody else.
+    std::fs::write("f", b"").expect("a new file");
+    let kernel = std::fs::metadata("f").and_then(|meta| meta.modified());
+    let kernel = kernel.expect("the file's time").duration_since(UNIX_EPOCH);
+    let kernel = kernel.expect("after 1970");
+    let child = end_of(|| i32::from(now(libc::CLOCK_REALTIME) < before + away));
+    let earlier = wait(earlier);
+    let monotonic = now(libc::CLOCK_MONOTONIC);
+    set_clock(now(libc::CLOCK_REALTIME) - away);
+    for (what, time) in [
+        ("clock_gettime", here),
+        ("the coarse clock", coarse),
+        ("std", std),
+        ("the kernel", kernel),
+    ] {
+        let range = before + away - Duration::from_secs(1)..before + away + hour;
+        assert!(range.contains(&time), "{what} says {time:?}");
+    }
+    assert_eq!((child, earlier), (End::Exit(0), End::Exit(0)));
+    assert!(monotonic >= started && monotonic < started + hour);
+    assert!(now(libc::CLOCK_REALTIME) < before + hour);
+}
+
+fn gettimeofday_is_the_wall_clock() {
+    let mut time: libc::timeval = zeroed();
+    ok(sys!(gettimeofday(&mut time, ptr::null_mut())));
+    let seconds = now(libc::CLOCK_REALTIME).as_secs() as i64;
+    assert!((seconds - time.tv_sec).abs() <= 1);
+    assert!((seconds - sys!(time(ptr::null_mut()))).abs() <= 1);
+}
+
+fn times_counts_ticks() {
+    assert_eq!(sys!(sysconf(libc::_SC_CLK_TCK)), 100);
+    let mut times: libc::tms = zeroed();
+    let before = sys!(times(&mut times));
+    sleep_ms(50);
+    let passed = sys!(times(&mut times)) - before;
+    assert!((4..2000).contains(&passed), "{passed} ticks in 50 ms");
+}
+
+fn random(size: usize) -> Vec<u8> {
+    let mut data = vec![0u8; size];
+    let count = ok(sys!(getrandom(data.as_mut_ptr().cast(), size, 0)));
+    assert_eq!(count as usize, size);
+    data
+}
+
+fn random_bytes_differ() {
+    assert_ne!(random(32), random(32));
+    let data = random(100_000);
+    let mut counts = [0; 256];
+    data.iter().for_each(|b| counts[usize::from(*b)] += 1);
+    // Each byte comes 390 times, give or take 20; six times that would be a wonder.
+    assert!(
+        counts.iter().all(|count| (270..510).contains(count)),
+        "{counts:?}"
+    );
+}
+
+fn random_calls_have_rules() {
+    let mut data = [0u8; 8];
+    fails(
+        sys!(getrandom(data.as_mut_ptr().cast(), 8, 0x80)),
+        libc::EINVAL,
+    );
+    assert_eq!(ok(sys!(getrandom(data.as_mut_ptr().cast(), 0, 0))), 0);
+    assert_eq!(
+        ok(sys!(getrandom(
+            data.as_mut_ptr().cast(),
+            8,
+            libc::GRND_NONBLOCK
+        ))),
+        8
+    );
+}
+
+fn random_differs_between_processes() {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    let numbers = shared::<[AtomicU64; 16]>();
+    for number in numbers {
+        let end = end_of(|| {
+            let data = random(8);
+            number.store(u64::from_ne_bytes(data.try_into().expect("eight")), SeqCst);
+            0
+        });
+        assert_eq!(end, End::Exit(0));
+    }
+    let all: std::collections::HashSet<u64> = numbers.iter().map(|n| n.load(SeqCst)).collect();
+    assert_eq!(all.len(), 16);
+}

@@ -1,0 +1,254 @@
+//! Who runs: niceness, fairness towards those that sleep, affinity, work that moves to idle cores.
+
+use crate::support::*;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+crate::harness::tests![
+    nice_levels_divide_the_core: Native,
+    equals_get_equal_shares: Native,
+    niceness_is_checked_and_told: Native,
+    sleepers_are_not_starved: Native,
+    a_shell_among_spinners_answers: Native,
+    affinity_holds: Native,
+    affinity_of_another_process_moves_it: Native,
+    affinity_is_inherited: Native,
+    queued_work_moves_to_idle_cores: Native,
+];
+
+fn cores() -> Vec<usize> {
+    let mut set: libc::cpu_set_t = zeroed();
+    ok(sys!(sched_getaffinity(
+        0,
+        size_of::<libc::cpu_set_t>(),
+        &mut set
+    )));
+    (0..64).filter(|n| sys!(CPU_ISSET(*n, &set))).collect()
+}
+
+fn only(pid: i32, core: usize) {
+    let mut one: libc::cpu_set_t = zeroed();
+    sys!(CPU_SET(core, &mut one));
+    ok(sys!(sched_setaffinity(
+        pid,
+        size_of::<libc::cpu_set_t>(),
+        &one
+    )));
+}
+
+/// The time that processes have had which share a core, in ns.
+#[derive(Default)]
+struct Race {
+    go: AtomicBool,
+    had: [AtomicU64; 8],
+}
+
+/// Lets one process for each nice level compute on one core until one has had much of its time; returns what each has had. It
+/// is the time that the kernel divides: how far a process comes in it is the host's affair where that has others to serve.
+fn race(levels: &[i32]) -> Vec<u64> {
+    const MUCH: u64 = 1_500_000_000;
+    let race = shared::<Race>();
+    let runners: Vec<i32> = levels
+        .iter()
+        .zip(&race.had)
+        .map(|(&level, had)| {
+            spawn(move || {
+                only(0, cores()[0]);
+                ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, level)));
+                while !race.go.load(SeqCst) {
+                    sleep_ms(1);
+                }
+                loop {
+                    let work = (0..20_000).fold(0u64, |a, n| std::hint::black_box(a ^ n));
+                    std::hint::black_box(work);
+                    let mut now: libc::timespec = zeroed();
+                    ok(sys!(clock_gettime(
+                        libc::CLOCK_PROCESS_CPUTIME_ID,
+                        &mut now
+                    )));
+                    let time = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+                    had.store(time, SeqCst);
+                    if time >= MUCH {
+                        race.go.store(false, SeqCst);
+                        return 0;
+                    }
+                }
+            })
+        })
+        .collect();
+    race.go.store(true, SeqCst);
+    until("one has had much", || !race.go.load(SeqCst));
+    let done = race.had.iter().map(|p| p.load(SeqCst));
+    let done = done.take(levels.len()).collect();
+    for pid in runners {
+        ok(sys!(kill(pid, libc::SIGKILL)));
+        wait(pid);
+    }
+    done
+}
+
+fn nice_levels_divide_the_core() {
+    // Each level is worth a factor of 1.25: ten are worth nine.
+    let done = race(&[0, 10]);
+    let ratio = done[0] as f64 / done[1].max(1) as f64;
+    assert!((4.0..20.0).contains(&ratio), "{done:?}");
+    let done = race(&[-5, 0, 5]);
+    assert!(done[0] > done[1] * 2 && done[1] > done[2] * 2, "{done:?}");
+    assert!(done[2] > 0, "nobody starves");
+}
+
+fn equals_get_equal_shares() {
+    let done = race(&[0; 4]);
+    let (least, most) = (done.iter().min(), done.iter().max());
+    assert!(
+        most < least.map(|least| least * 3).as_ref(),
+        "{done:?}, within a few slices"
+    );
+}
+
+fn niceness_is_checked_and_told() {
+    in_child(|| {
+        assert_eq!(sys!(nice(7)), 7);
+        assert_eq!(sys!(getpriority(libc::PRIO_PROCESS as _, 0)), 7);
+        assert_eq!(sys!(nice(100)), 19);
+        ok(sys!(setuid(4321)));
+        fails(
+            sys!(setpriority(libc::PRIO_PROCESS as _, 0, 5)),
+            libc::EACCES,
+        );
+        ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, 19)));
+        fails(
+            sys!(setpriority(libc::PRIO_PROCESS as _, 1, 19)),
+            libc::EPERM,
+        );
+        fails(
+            sys!(setpriority(libc::PRIO_PROCESS as _, 999_999, 0)),
+            libc::ESRCH,
+        );
+        fails(sys!(setpriority(99, 0, 0)), libc::EINVAL);
+    });
+}
+
+fn spin_for_ever() -> i32 {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Spinners, more than there are cores; killed when this is dropped.
+struct Spinners(Vec<i32>);
+
+impl Spinners {
+    fn start() -> Self {
+        Self(
+            (0..cores().len() * 2 + 1)
+                .map(|_| spawn(spin_for_ever))
+                .collect(),
+        )
+    }
+}
+
+impl Drop for Spinners {
+    fn drop(&mut self) {
+        for &pid in &self.0 {
+            sys!(kill(pid, libc::SIGKILL));
+            wait(pid);
+        }
+    }
+}
+
+fn sleepers_are_not_starved() {
+    let _spinners = Spinners::start();
+    // While one sleeper naps a hundred times, the spinners get their slices, but none gets two in a row at its cost.
+    let start = Instant::now();
+    (0..100).for_each(|_| sleep_ms(1));
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+fn a_shell_among_spinners_answers() {
+    let _spinners = Spinners::start();
+    let start = Instant::now();
+    for n in 0..20 {
+        assert_eq!(end_of(|| n), End::Exit(n));
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+fn affinity_holds() {
+    let all = cores();
+    let _spinners = Spinners::start();
+    for &core in &all {
+        only(0, core);
+        for _ in 0..20 {
+            assert_eq!(sys!(sched_getcpu()), core as i32);
+            sys!(sched_yield());
+            sleep_ms(1);
+            assert_eq!(sys!(sched_getcpu()), core as i32);
+        }
+        assert_eq!(cores(), [core]);
+    }
+}
+
+fn affinity_of_another_process_moves_it() {
+    let seen = shared::<AtomicU64>();
+    let pid = spawn(|| {
+        loop {
+            seen.store(sys!(sched_getcpu()) as u64, SeqCst);
+        }
+    });
+    for &core in cores().iter().chain(cores().iter().rev()) {
+        only(pid, core);
+        until("it runs there", || seen.load(SeqCst) == core as u64);
+    }
+    ok(sys!(kill(pid, libc::SIGKILL)));
+    wait(pid);
+}
+
+fn affinity_is_inherited() {
+    let last = *cores().last().expect("a core");
+    only(0, last);
+    let end = end_of(|| i32::from(cores() != [last] || sys!(sched_getcpu()) != last as i32));
+    assert_eq!(end, End::Exit(0));
+    let thread = std::thread::spawn(cores);
+    assert_eq!(thread.join().expect("no panic"), [last]);
+}
+
+fn queued_work_moves_to_idle_cores() {
+    let all = cores();
+    // All start on one core and may then run anywhere; nobody wakes or moves them.
+    let seen = shared::<[AtomicU64; 64]>();
+    let pids: Vec<i32> = (0..all.len())
+        .map(|_| {
+            let first = all[0];
+            let all = all.clone();
+            spawn(move || {
+                only(0, first);
+                let mut set: libc::cpu_set_t = zeroed();
+                all.iter().for_each(|&core| sys!(CPU_SET(core, &mut set)));
+                ok(sys!(sched_setaffinity(
+                    0,
+                    size_of::<libc::cpu_set_t>(),
+                    &set
+                )));
+                loop {
+                    seen[sys!(sched_getcpu()) as usize].fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    until("every core has some", || {
+        all.iter().all(|&core| seen[core].load(SeqCst) > 0)
+    });
+    for pid in pids {
+        ok(sys!(kill(pid, libc::SIGKILL)));
+        wait(pid);
+    }
+}

@@ -1,0 +1,320 @@
+//! Too little memory: who asks for too much is told or killed, all others and the kernel go on.
+//!
+//! Meant for a small machine; on a large one there is nothing to see.
+
+use crate::support::*;
+use std::ptr;
+
+crate::harness::tests![
+    a_storm_of_mappings_ends_with_the_one_who_made_it: Native,
+    a_bomb_of_forks_is_survived: Native,
+    a_bomb_of_threads_is_survived: Native,
+    full_pipes_are_survived: Native,
+    full_sockets_are_survived: Native,
+    many_files_are_refused_in_time: Native,
+    large_files_are_refused_in_time: Native,
+    deep_epolls_are_survived: Native,
+    many_small_mappings_are_survived: Native,
+    queued_signals_are_survived: Native,
+    the_largest_goes_and_the_small_stay: Native,
+    who_is_never_to_be_killed_is_not: Native,
+];
+
+/// Larger machines take too long to fill.
+const SMALL: u64 = 300 << 20;
+
+/// Runs `eat` in a process group of its own, where it may die, and checks that the machine works afterwards.
+fn survives(eat: impl FnOnce()) {
+    if memory() > SMALL {
+        return;
+    }
+    let pid = spawn(|| {
+        sys!(setpgid(0, 0));
+        offer();
+        eat();
+        0
+    });
+    let end = wait(pid);
+    sys!(kill(-pid, libc::SIGKILL));
+    assert!(
+        matches!(end, End::Exit(0) | End::Signal(libc::SIGKILL)),
+        "{end:?}"
+    );
+    works();
+}
+
+/// Among processes of like size the kernel takes those first that offer themselves; children inherit it.
+fn offer() {
+    std::fs::write("/proc/self/oom_score_adj", "500").expect("anybody may");
+}
+
+/// There is memory again, and processes can be made.
+fn works() {
+    let enough = || {
+        let end = end_of(|| {
+            let data = vec![1u8; 8 << 20];
+            i32::from(data.iter().any(|b| *b != 1))
+        });
+        end == End::Exit(0)
+    };
+    until("memory is back", || {
+        let child = sys!(fork());
+        if child == 0 {
+            sys!(_exit(0));
+        }
+        child > 0 && wait(child) == End::Exit(0) && enough()
+    });
+}
+
+fn map(size: usize) -> Option<*mut u8> {
+    let (prot, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    let at = sys!(mmap(ptr::null_mut(), size, prot, flags, -1, 0));
+    (at != libc::MAP_FAILED).then(|| at.cast())
+}
+
+/// Takes memory until there is none.
+fn eat() {
+    while let Some(at) = map(1 << 20) {
+        for page in (0..1 << 20).step_by(4096) {
+            // SAFETY: inside the mapping.
+            unsafe { at.add(page).write_volatile(1) };
+        }
+    }
+}
+
+fn a_storm_of_mappings_ends_with_the_one_who_made_it() {
+    survives(eat);
+}
+
+fn a_bomb_of_forks_is_survived() {
+    survives(|| {
+        for _ in 0..20_000 {
+            match sys!(fork()) {
+                0 => loop {
+                    sys!(pause());
+                },
+                -1 => return,
+                _ => {}
+            }
+        }
+    });
+}
+
+extern "C" fn park(_: *mut libc::c_void) -> *mut libc::c_void {
+    loop {
+        sys!(pause());
+    }
+}
+
+fn a_bomb_of_threads_is_survived() {
+    survives(|| {
+        // Not by the standard library, which panics in a thread that finds no memory for its signal stack.
+        let made = |_: &usize| {
+            let mut thread: libc::pthread_t = zeroed();
+            sys!(pthread_create(
+                &mut thread,
+                std::ptr::null(),
+                park,
+                std::ptr::null_mut()
+            )) == 0
+        };
+        (0..20_000).take_while(made).for_each(drop);
+    });
+}
+
+/// Lets processes fill what `fill` makes, as many as it takes.
+fn by_processes(fill: fn()) {
+    survives(|| {
+        for _ in 0..100 {
+            let (mut reader, writer) = pipe();
+            match sys!(fork()) {
+                0 => {
+                    drop(reader);
+                    fill();
+                    drop(writer);
+                    loop {
+                        sys!(pause());
+                    }
+                }
+                -1 => return,
+                _ => drop(writer),
+            }
+            // It is full, or has been killed.
+            let mut byte = [0];
+            std::io::Read::read(&mut reader, &mut byte).expect("a pipe");
+        }
+    });
+}
+
+fn full_pipes_are_survived() {
+    by_processes(|| {
+        let mut ends = [0; 2];
+        while sys!(pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK)) == 0 {
+            sys!(fcntl(ends[1], libc::F_SETPIPE_SZ, 1 << 20));
+            while sys!(write(ends[1], [1u8; 65536].as_ptr().cast(), 65536)) > 0 {}
+        }
+    });
+}
+
+fn full_sockets_are_survived() {
+    by_processes(|| {
+        let mut ends = [0; 2];
+        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+        while sys!(socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr())) == 0 {
+            while sys!(write(ends[1], [1u8; 4096].as_ptr().cast(), 4096)) > 0 {}
+        }
+    });
+}
+
+fn many_files_are_refused_in_time() {
+    if memory() > SMALL {
+        return;
+    }
+    let mut made = 0;
+    let end = end_of(|| {
+        loop {
+            let name = format!("a-file-with-a-name-of-some-length-{made}");
+            match std::fs::write(&name, "") {
+                Ok(()) => made += 1,
+                Err(_) => return 0,
+            }
+            if made > 2_000_000 {
+                return 1;
+            }
+        }
+    });
+    assert!(
+        matches!(end, End::Exit(0) | End::Signal(libc::SIGKILL)),
+        "{end:?}"
+    );
+    remove_all();
+    works();
+}
+
+fn large_files_are_refused_in_time() {
+    if memory() > SMALL {
+        return;
+    }
+    let data = vec![1u8; 1 << 20];
+    let error = (0..1000).find_map(|n| std::fs::write(format!("{n}"), &data).err());
+    let error = error.and_then(|e| e.raw_os_error());
+    assert!(
+        matches!(error, Some(libc::ENOSPC | libc::ENOMEM)),
+        "{error:?}"
+    );
+    remove_all();
+    works();
+}
+
+fn remove_all() {
+    for entry in std::fs::read_dir(".").expect("our directory").flatten() {
+        std::fs::remove_file(entry.path()).expect("our file");
+    }
+}
+
+fn deep_epolls_are_survived() {
+    by_processes(|| {
+        let (reader, _writer) = pipe();
+        let watched = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        let mut epolls = Vec::new();
+        loop {
+            let epoll = sys!(epoll_create1(0));
+            if epoll == -1 {
+                break;
+            }
+            let mut event = libc::epoll_event { events: 1, u64: 0 };
+            sys!(epoll_ctl(epoll, libc::EPOLL_CTL_ADD, watched, &mut event));
+            for &other in epolls.iter().rev().take(4) {
+                sys!(epoll_ctl(epoll, libc::EPOLL_CTL_ADD, other, &mut event));
+            }
+            epolls.push(epoll);
+        }
+    });
+}
+
+fn many_small_mappings_are_survived() {
+    by_processes(|| {
+        // Every other page is another area; without memory for them the kernel says so.
+        for _ in 0..20 {
+            let Some(at) = map(512 << 12) else { return };
+            for page in (0..512).step_by(2) {
+                // SAFETY: inside the mapping.
+                let page = unsafe { at.add(page << 12) };
+                if sys!(mprotect(page.cast(), 4096, libc::PROT_NONE)) == -1 {
+                    assert_eq!(errno(), libc::ENOMEM);
+                    return;
+                }
+            }
+        }
+        // All of them can be told, or there is no memory for the text.
+        let text = std::fs::read_to_string("/proc/self/maps");
+        assert!(text.is_err() || text.is_ok_and(|text| text.lines().count() > 5000));
+    });
+}
+
+fn queued_signals_are_survived() {
+    by_processes(|| {
+        block(&[libc::SIGRTMIN()]);
+        let value: libc::sigval = zeroed();
+        (0..100_000)
+            .take_while(|_| sys!(sigqueue(sys!(getpid()), libc::SIGRTMIN(), value)) == 0)
+            .for_each(drop);
+    });
+}
+
+fn the_largest_goes_and_the_small_stay() {
+    if memory() > SMALL {
+        return;
+    }
+    let small: Vec<i32> = (0..10)
+        .map(|_| {
+            spawn(|| {
+                loop {
+                    sys!(pause());
+                }
+            })
+        })
+        .collect();
+    let end = end_of(|| {
+        eat();
+        0
+    });
+    assert!(
+        matches!(end, End::Exit(0) | End::Signal(libc::SIGKILL)),
+        "{end:?}"
+    );
+    for pid in small {
+        assert_eq!(
+            sys!(waitpid(pid, ptr::null_mut(), libc::WNOHANG)),
+            0,
+            "it lives"
+        );
+        ok(sys!(kill(pid, libc::SIGTERM)));
+        assert_eq!(wait(pid), End::Signal(libc::SIGTERM));
+    }
+}
+
+fn who_is_never_to_be_killed_is_not() {
+    if memory() > SMALL {
+        return;
+    }
+    let held = spawn(|| {
+        std::fs::write("/proc/self/oom_score_adj", "-1000").expect("root may");
+        let data = vec![1u8; (memory() / 4) as usize];
+        std::hint::black_box(data.iter().map(|b| *b as u64).sum::<u64>());
+        loop {
+            sys!(pause());
+        }
+    });
+    end_of(|| {
+        eat();
+        0
+    });
+    assert_eq!(sys!(waitpid(held, ptr::null_mut(), libc::WNOHANG)), 0);
+    ok(sys!(kill(held, libc::SIGKILL)));
+    assert_eq!(wait(held), End::Signal(libc::SIGKILL));
+    works();
+}

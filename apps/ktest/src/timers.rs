@@ -1,0 +1,233 @@
+//! Timers that send signals: alarm, setitimer, timer_create.
+
+use crate::support::*;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+crate::harness::tests![
+    alarm_kills_by_default,
+    alarm_is_replaced_and_cancelled,
+    real_timers_repeat,
+    cpu_timers_count_work,
+    setitimer_tells_and_checks,
+    posix_timers_send_their_value,
+    posix_timers_overrun,
+    posix_timers_are_deleted,
+    posix_timer_errors,
+    timers_are_not_inherited,
+];
+
+static COUNT: AtomicI32 = AtomicI32::new(0);
+static VALUE: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn counter(_: i32) {
+    COUNT.fetch_add(1, SeqCst);
+}
+
+fn count_on(signal: i32) {
+    on_signal(signal, libc::SA_RESTART, counter as *const () as usize);
+}
+
+fn every(milliseconds: i64) -> libc::itimerval {
+    let time = libc::timeval {
+        tv_sec: milliseconds / 1000,
+        tv_usec: milliseconds % 1000 * 1000,
+    };
+    libc::itimerval {
+        it_interval: time,
+        it_value: time,
+    }
+}
+
+fn alarm_kills_by_default() {
+    let start = Instant::now();
+    let end = end_of(|| {
+        on_signal(libc::SIGALRM, 0, libc::SIG_DFL);
+        sys!(alarm(1));
+        sleep_ms(20_000);
+        0
+    });
+    assert_eq!(end, End::Signal(libc::SIGALRM));
+    assert!(start.elapsed() >= Duration::from_millis(900));
+}
+
+fn alarm_is_replaced_and_cancelled() {
+    assert_eq!(sys!(alarm(100)), 0);
+    let left = sys!(alarm(50));
+    assert!((95..=100).contains(&left));
+    let left = sys!(alarm(0));
+    assert!((45..=50).contains(&left));
+    assert_eq!(sys!(alarm(0)), 0);
+}
+
+fn real_timers_repeat() {
+    count_on(libc::SIGALRM);
+    let start = Instant::now();
+    ok(sys!(setitimer(
+        libc::ITIMER_REAL,
+        &every(5),
+        ptr::null_mut()
+    )));
+    until("ten have come", || COUNT.load(SeqCst) >= 10);
+    assert!(start.elapsed() >= Duration::from_millis(45));
+    let mut old: libc::itimerval = zeroed();
+    ok(sys!(setitimer(libc::ITIMER_REAL, &zeroed(), &mut old)));
+    assert_eq!(old.it_interval.tv_usec, 5000);
+    let stopped = COUNT.load(SeqCst);
+    sleep_ms(30);
+    assert_eq!(COUNT.load(SeqCst), stopped);
+}
+
+fn cpu_timers_count_work() {
+    count_on(libc::SIGVTALRM);
+    count_on(libc::SIGPROF);
+    ok(sys!(setitimer(
+        libc::ITIMER_PROF,
+        &every(20),
+        ptr::null_mut()
+    )));
+    sleep_ms(100);
+    assert!(COUNT.load(SeqCst) <= 3, "sleeping is no work");
+    COUNT.store(0, SeqCst);
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while COUNT.load(SeqCst) < 2 {
+        assert!(Instant::now() < give_up, "work is not counted");
+    }
+}
+
+fn setitimer_tells_and_checks() {
+    ok(sys!(setitimer(
+        libc::ITIMER_REAL,
+        &every(100_000),
+        ptr::null_mut()
+    )));
+    let mut now: libc::itimerval = zeroed();
+    ok(sys!(getitimer(libc::ITIMER_REAL, &mut now)));
+    assert!((95..=100).contains(&now.it_value.tv_sec));
+    assert_eq!(now.it_interval.tv_sec, 100);
+    fails(
+        sys!(setitimer(99, &every(5), ptr::null_mut())),
+        libc::EINVAL,
+    );
+    let mut bad = every(5);
+    bad.it_value.tv_usec = 1_000_000;
+    fails(
+        sys!(setitimer(libc::ITIMER_REAL, &bad, ptr::null_mut())),
+        libc::EINVAL,
+    );
+}
+
+extern "C" fn noting(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel hands a valid siginfo to an SA_SIGINFO handler.
+    unsafe {
+        assert_eq!((*info).si_code, libc::SI_TIMER);
+        VALUE.store((*info).si_value().sival_ptr.addr(), SeqCst);
+    }
+    COUNT.fetch_add(1, SeqCst);
+}
+
+fn create(signal: i32, value: usize) -> libc::timer_t {
+    let mut event: libc::sigevent = zeroed();
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = signal;
+    event.sigev_value.sival_ptr = ptr::without_provenance_mut(value);
+    let mut timer: libc::timer_t = ptr::null_mut();
+    ok(sys!(timer_create(
+        libc::CLOCK_MONOTONIC,
+        &mut event,
+        &mut timer
+    )));
+    timer
+}
+
+fn set(timer: libc::timer_t, first_ms: i64, interval_ms: i64) {
+    let spec = |ms: i64| libc::timespec {
+        tv_sec: ms / 1000,
+        tv_nsec: ms % 1000 * 1_000_000,
+    };
+    let value = libc::itimerspec {
+        it_interval: spec(interval_ms),
+        it_value: spec(first_ms),
+    };
+    ok(sys!(timer_settime(timer, 0, &value, ptr::null_mut())));
+}
+
+fn posix_timers_send_their_value() {
+    on_signal(
+        libc::SIGUSR1,
+        libc::SA_SIGINFO,
+        noting as *const () as usize,
+    );
+    let timer = create(libc::SIGUSR1, 0xabcd);
+    set(timer, 20, 0);
+    let mut now: libc::itimerspec = zeroed();
+    ok(sys!(timer_gettime(timer, &mut now)));
+    assert!(now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 20_000_000);
+    until("it has come", || COUNT.load(SeqCst) == 1);
+    assert_eq!(VALUE.load(SeqCst), 0xabcd);
+    sleep_ms(40);
+    assert_eq!(COUNT.load(SeqCst), 1, "once only");
+    set(timer, 1, 1);
+    until("it has come often", || COUNT.load(SeqCst) >= 5);
+    ok(sys!(timer_delete(timer)));
+}
+
+fn posix_timers_overrun() {
+    count_on(libc::SIGUSR1);
+    block(&[libc::SIGUSR1]);
+    let timer = create(libc::SIGUSR1, 0);
+    set(timer, 1, 1);
+    sleep_ms(50);
+    unblock(&[libc::SIGUSR1]);
+    assert!(COUNT.load(SeqCst) >= 1);
+    block(&[libc::SIGUSR1]);
+    sleep_ms(50);
+    let signals = set_of(&[libc::SIGUSR1]);
+    ok(sys!(sigwaitinfo(&signals, ptr::null_mut())));
+    let missed = ok(sys!(timer_getoverrun(timer)));
+    assert!((5..10_000).contains(&missed), "{missed} in 50 ms");
+}
+
+fn posix_timers_are_deleted() {
+    count_on(libc::SIGUSR1);
+    let timer = create(libc::SIGUSR1, 0);
+    set(timer, 30, 30);
+    ok(sys!(timer_delete(timer)));
+    sleep_ms(60);
+    assert_eq!(COUNT.load(SeqCst), 0);
+}
+
+fn posix_timer_errors() {
+    let mut timer: libc::timer_t = ptr::null_mut();
+    fails(
+        sys!(timer_create(99, ptr::null_mut(), &mut timer)),
+        libc::EINVAL,
+    );
+    let number = libc::SYS_timer_delete;
+    fails(sys!(syscall(number, 12345)), libc::EINVAL);
+    let mut value: libc::itimerspec = zeroed();
+    fails(
+        sys!(syscall(libc::SYS_timer_gettime, 12345, &raw mut value)),
+        libc::EINVAL,
+    );
+    let timer = create(libc::SIGUSR1, 0);
+    value.it_value.tv_nsec = 2_000_000_000;
+    fails(
+        sys!(timer_settime(timer, 0, &value, ptr::null_mut())),
+        libc::EINVAL,
+    );
+}
+
+fn timers_are_not_inherited() {
+    ok(sys!(setitimer(
+        libc::ITIMER_REAL,
+        &every(100_000),
+        ptr::null_mut()
+    )));
+    in_child(|| {
+        let mut now: libc::itimerval = zeroed();
+        ok(sys!(getitimer(libc::ITIMER_REAL, &mut now)));
+        assert_eq!((now.it_value.tv_sec, now.it_value.tv_usec), (0, 0));
+    });
+}

@@ -1,0 +1,207 @@
+//! Commands from a person: line editing, history and completion, by rustyline.
+//!
+//! A command of several lines is asked for line by line, under PS2, before the shell gets any of it:
+//! so ^C drops all of it, and the history keeps it as one.
+
+mod complete;
+pub mod history;
+mod jobs;
+mod prompt;
+
+use crate::System;
+use complete::Names;
+use history::History;
+use rustyline::config::{BellStyle, CompletionType, Config, Configurer as _};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Behavior, Editor};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use yash_env::Env;
+use yash_env::input::{Context, Input, Result};
+use yash_env::option::{Off, PosixlyCorrect};
+use yash_env::semantics::ExitStatus;
+use yash_env::variable::{PS1, Scope};
+
+/// How many lines of history are kept.
+const HISTORY: usize = 1000;
+
+/// Gives an interactive shell what its user expects: above all a prompt that says where one is.
+pub fn prepare(env: &mut Env<System>) {
+    // yash turns this on for any shell called `sh`. All it does is to let `exit` and ^D drop
+    // stopped jobs without a word.
+    env.options.set(PosixlyCorrect, Off);
+    let chosen = env
+        .variables
+        .get_scalar(PS1)
+        .is_some_and(|prompt| prompt != "$ ");
+    if !chosen {
+        let mut variable = env.variables.get_or_new(PS1, Scope::Global);
+        // A read-only PS1 is a choice, too.
+        _ = variable.assign(r"\u@\h:\w\$ ", None);
+    }
+}
+
+/// Settles what a signal left behind before the shell says or asks anything: the cursor goes to a
+/// new line after `^C` or `^Z`, and `$?` becomes 128+N, where yash counts from 384.
+pub struct Settled<'a, 'b, T> {
+    inner: T,
+    env: &'a RefCell<&'b mut Env<System>>,
+}
+
+impl<'a, 'b, T> Settled<'a, 'b, T> {
+    pub fn new(inner: T, env: &'a RefCell<&'b mut Env<System>>) -> Self {
+        Self { inner, env }
+    }
+}
+
+impl<T: Input> Input for Settled<'_, '_, T> {
+    async fn next_line(&mut self, context: &Context) -> Result {
+        let status = self.env.borrow().exit_status.0;
+        if status > YASH_SIGNALS {
+            self.env.borrow_mut().exit_status = ExitStatus(status - YASH_SIGNALS + 128);
+            eprintln!();
+        }
+        jobs::name_stopped(&mut self.env.borrow_mut());
+        self.inner.next_line(context).await
+    }
+}
+
+/// yash's exit statuses for signals start here.
+const YASH_SIGNALS: i32 = 384;
+
+pub struct LineEditor<'a, 'b> {
+    env: &'a RefCell<&'b mut Env<System>>,
+    editor: Option<Editor<Names, MemHistory>>,
+    history: Option<History>,
+    /// Lines of the last text that yash has not taken yet.
+    lines: VecDeque<String>,
+}
+
+impl<'a, 'b> LineEditor<'a, 'b> {
+    pub fn new(env: &'a RefCell<&'b mut Env<System>>) -> Self {
+        Self {
+            env,
+            editor: None,
+            history: None,
+            lines: VecDeque::new(),
+        }
+    }
+
+    /// The editor, made when the first line is asked for.
+    fn editor(&mut self) -> rustyline::Result<&mut Editor<Names, MemHistory>> {
+        if self.editor.is_none() {
+            let config = Config::builder()
+                .max_history_size(HISTORY)?
+                .history_ignore_dups(true)?
+                .history_ignore_space(true)
+                .completion_type(CompletionType::List)
+                .bell_style(BellStyle::None)
+                .bracketed_paste(false)
+                .check_cursor_position(false)
+                .behavior(Behavior::Stdio)
+                .build();
+            let history = MemHistory::with_config(&config);
+            let mut editor = Editor::with_history(config, history)?;
+            // A serial terminal may print the sequences that it does not know.
+            editor.enable_synchronized_output(false);
+            self.history = History::open(&self.env.borrow(), HISTORY);
+            for line in self.history.iter().flat_map(History::lines) {
+                editor.add_history_entry(line)?;
+                history::add(line);
+            }
+            editor.set_helper(Some(Names::default()));
+            self.editor = Some(editor);
+        }
+        self.editor.as_mut().ok_or(ReadlineError::Eof)
+    }
+
+    /// Asks for one line.
+    fn line(&mut self, prompt: &prompt::Prompt) -> rustyline::Result<String> {
+        let names = Names::collect(&self.env.borrow());
+        let editor = self.editor()?;
+        for command in history::unknown() {
+            editor.add_history_entry(command)?;
+        }
+        editor.set_helper(Some(names));
+        loop {
+            let_reads_wait();
+            match editor.readline(&(prompt.raw.as_str(), prompt.styled.as_str())) {
+                Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Asks for lines until they make a whole command.
+    async fn command(&mut self, context: &Context) -> rustyline::Result<String> {
+        let mut prompt = self.prompt(context).await;
+        let mut text = self.line(&prompt)?;
+        let mut second = Context::default();
+        second.set_is_first_line(false);
+        while complete::is_incomplete(&text) {
+            prompt = self.prompt(&second).await;
+            match self.line(&prompt) {
+                Ok(line) => text = format!("{text}\n{line}"),
+                Err(ReadlineError::Eof) => {
+                    eprintln!("sh: syntax error: unexpected end of file");
+                    self.env.borrow_mut().exit_status = ExitStatus::ERROR;
+                    return Ok(String::new());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        history::begin(&text);
+        jobs::begin(&text);
+        if !text.trim().is_empty() && self.editor()?.add_history_entry(text.as_str())? {
+            history::add(&text);
+            // History that cannot be kept is no reason to refuse a command.
+            _ = self.history.as_ref().map(|history| history.append(&text));
+        }
+        Ok(text)
+    }
+
+    #[allow(
+        clippy::await_holding_refcell_ref,
+        reason = "nothing runs beside the line editor"
+    )]
+    async fn prompt(&self, context: &Context) -> prompt::Prompt {
+        prompt::expand(&mut self.env.borrow_mut(), context).await
+    }
+}
+
+/// Has reads from the terminal wait again. It is shared with every program on it, and one that was stopped or killed may have
+/// left it otherwise.
+fn let_reads_wait() {
+    // SAFETY: both calls take integers.
+    unsafe {
+        let flags = libc::fcntl(libc::STDIN_FILENO, libc::F_GETFL);
+        if flags != -1 && flags & libc::O_NONBLOCK != 0 {
+            libc::fcntl(libc::STDIN_FILENO, libc::F_SETFL, flags & !libc::O_NONBLOCK);
+        }
+    }
+}
+
+impl Input for LineEditor<'_, '_> {
+    async fn next_line(&mut self, context: &Context) -> Result {
+        if let Some(line) = self.lines.pop_front() {
+            return Ok(line);
+        }
+        jobs::forget_ended(&mut self.env.borrow_mut());
+        match self.command(context).await {
+            Ok(text) => {
+                self.lines = text.split('\n').map(|line| format!("{line}\n")).collect();
+                Ok(self.lines.pop_front().unwrap_or_default())
+            }
+            Err(ReadlineError::Interrupted) => {
+                self.env.borrow_mut().exit_status = ExitStatus(128 + libc::SIGINT);
+                Ok("\n".to_owned())
+            }
+            // yash takes an empty line for the end of the input.
+            Err(ReadlineError::Eof) => Ok(String::new()),
+            Err(ReadlineError::Io(error)) => Err(error),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The shell at a terminal: prompt, editing, history, completion, and what ^C, ^Z and ^D do.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::FromRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A shell on the far side of a pseudo-terminal.
+struct Terminal {
+    pid: libc::pid_t,
+    keys: File,
+    screen: Arc<Mutex<String>>,
+    /// How much of the screen earlier waits have used up.
+    seen: usize,
+}
+
+impl Terminal {
+    fn start(name: &str) -> Self {
+        let home = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(&home).expect("a home");
+        _ = fs::remove_file(format!("{home}/.sh_history"));
+        let program = format!("{}\0", env!("CARGO_BIN_EXE_sh"));
+        let variables = [
+            format!("HOME={home}\0"),
+            format!("PWD={home}\0"),
+            "USER=tester\0".to_owned(),
+            "PATH=/usr/bin:/bin\0".to_owned(),
+            "TERM=vt100\0".to_owned(),
+        ];
+        let mut envp: Vec<_> = variables.iter().map(|text| text.as_ptr().cast()).collect();
+        envp.push(std::ptr::null());
+        let argv = [c"sh".as_ptr(), std::ptr::null()];
+        let directory = format!("{home}\0");
+        let mut master = 0;
+        let size = libc::winsize {
+            ws_row: 24,
+            ws_col: 80,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: between fork and exec the child makes system calls only; every pointer is to a
+        // string that ends in a zero byte, or to an array that ends in a null pointer.
+        let pid = unsafe {
+            match libc::forkpty(&mut master, std::ptr::null_mut(), std::ptr::null(), &size) {
+                0 => {
+                    // Whoever started us may ignore them: `nohup`, a job in the background.
+                    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                        libc::signal(signal, libc::SIG_DFL);
+                    }
+                    libc::chdir(directory.as_ptr().cast());
+                    libc::execve(program.as_ptr().cast(), argv.as_ptr(), envp.as_ptr());
+                    libc::_exit(99)
+                }
+                pid => pid,
+            }
+        };
+        assert!(pid > 0, "forkpty: {}", std::io::Error::last_os_error());
+        // SAFETY: forkpty gave this descriptor to us alone.
+        let keys = unsafe { File::from_raw_fd(master) };
+        let mut output = keys.try_clone().expect("a second descriptor");
+        let screen = Arc::new(Mutex::new(String::new()));
+        let shared = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                match output.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+                        shared.lock().expect("the screen").push_str(&text);
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    // The shell has gone.
+                    Err(_) => break,
+                }
+            }
+        });
+        Self {
+            pid,
+            keys,
+            screen,
+            seen: 0,
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("keys");
+    }
+
+    /// Waits until the screen shows `text` behind what was waited for before.
+    fn expect(&mut self, text: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let screen = self.screen.lock().expect("the screen").clone();
+            if let Some(index) = screen[self.seen..].find(text) {
+                self.seen += index + text.len();
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "no {text:?} in {:?}",
+                &screen[self.seen..]
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let end = Instant::now() + Duration::from_secs(20);
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        while unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) } == 0 {
+            assert!(Instant::now() < end, "the shell does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.pid = 0;
+        ExitStatus::from_raw(status)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if self.pid > 0 {
+            // SAFETY: the call takes no pointer; the process is our child and not yet reaped.
+            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        }
+    }
+}
+
+const PROMPT: &str = ":~";
+
+#[test]
+fn lines_are_edited_completed_and_remembered() {
+    let mut terminal = Terminal::start("editing");
+    terminal.expect("tester@");
+    terminal.expect(PROMPT);
+    terminal.press("echo onX\u{7f}e\r");
+    terminal.expect("\none\r\n");
+    terminal.press("echo first\recho second\r");
+    terminal.expect("\nfirst\r\n");
+    terminal.expect("\nsecond\r\n");
+    terminal.press("\u{1b}[A\u{1b}[A\u{1b}[A\r");
+    terminal.expect("\none\r\n");
+    terminal.press("\u{1b}[A two\r");
+    terminal.expect("\none two\r\n");
+    terminal.press("printen\tHO\u{7f}\u{7f}HOME\r");
+    terminal.expect("/editing\r\n");
+    terminal.press("echo $HOM\t!\r");
+    terminal.expect("/editing!\r\n");
+    terminal.press("if true\rthen echo yes; fi\r");
+    terminal.expect("\nyes\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("\u{4}");
+    assert_eq!(terminal.end().code(), Some(0));
+    let history = format!("{}/editing/.sh_history", env!("CARGO_TARGET_TMPDIR"));
+    let history = fs::read_to_string(history).expect("a history");
+    assert!(
+        history.starts_with("echo one\necho first\necho second\necho one\necho one two\n"),
+        "{history}"
+    );
+    assert!(
+        history.contains("if true\\nthen echo yes; fi\n"),
+        "{history}"
+    );
+}
+
+#[test]
+fn signals_from_the_keyboard_reach_the_command_and_leave_the_shell() {
+    let mut terminal = Terminal::start("signals");
+    terminal.expect(PROMPT);
+    // The job itself says when it has the terminal.
+    terminal.press("sh -c 'echo started; sleep 60'\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{3}");
+    terminal.expect(PROMPT);
+    terminal.press("echo status $?\r");
+    terminal.expect("\nstatus 130\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("if true\r");
+    terminal.expect("> ");
+    terminal.press("\u{3}");
+    terminal.expect(PROMPT);
+    terminal.press("echo fresh\r");
+    terminal.expect("\nfresh\r\n");
+    terminal.press("echo looping; while :; do :; done\r");
+    terminal.expect("\nlooping");
+    terminal.press("\u{3}");
+    terminal.expect(PROMPT);
+    // The job itself says when it has the terminal.
+    terminal.press("sh -c 'echo started; sleep 60'\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("Stopped");
+    terminal.press("kill -9 %1; wait; exit 5\r");
+    assert_eq!(terminal.end().code(), Some(5));
+}
