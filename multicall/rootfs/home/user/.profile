@@ -1,0 +1,2 @@
+# Read by the login shell of "user".
+PS1='$PWD $ '

@@ -1,0 +1,3 @@
+# Read by root's login shell.
+PS1='$PWD # '
+alias ll='ls -l'
