@@ -1,0 +1,188 @@
+//! `bench`: what RustOS and Linux take for the same work in the same QEMU.
+//!
+//! The benchmark program of `apps/bench` runs in both guests. Instructions are counted by
+//! `-icount shift=0,sleep=off`, where a nanosecond of the guest's clock is one instruction; wall time
+//! is taken without it, in runs that alternate between the guests.
+
+mod charts;
+mod collect;
+mod compare;
+mod guests;
+mod history;
+mod initramfs;
+mod linux;
+mod measures;
+mod page;
+mod results;
+mod table;
+mod targets;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    build,
+    cli::{BenchGuest, BenchOptions, BuildOptions},
+    project::Project,
+    setup,
+};
+use collect::Clock;
+use guests::Guest;
+use measures::Measure;
+use results::{Results, Skipped};
+
+const STATUS_FAILED: u8 = 1;
+const STATUS_USAGE: u8 = 2;
+const STATUS_SKIPPED: u8 = 3;
+pub const STATUS_SLOWER: u8 = 4;
+const STATUS_UNSTEADY: u8 = 5;
+
+/// `cargo xtask bench`.
+pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
+    let known = measures::known(project)?;
+    if options.list {
+        for measure in &known {
+            println!("{:<20} {}", measure.name, measure.about);
+        }
+        return Ok(0);
+    }
+    if let Some(unknown) = options
+        .names
+        .iter()
+        .find(|name| known.iter().all(|measure| measure.name != **name))
+    {
+        eprintln!("xtask: no measure is called `{unknown}`; the known ones:");
+        for measure in &known {
+            eprintln!("  {}", measure.name);
+        }
+        return Ok(STATUS_USAGE);
+    }
+    let earlier = options.against.as_deref().map(Results::load).transpose()?;
+    let peer = options.peer.as_deref().map(Results::load).transpose()?;
+    let chosen: Vec<_> = known
+        .into_iter()
+        .filter(|m| options.names.is_empty() || options.names.contains(&m.name))
+        .collect();
+
+    let mut results = Results::new(project, options)?;
+    let guests = prepare(project, options, &chosen, &mut results)?;
+    for guest in &guests {
+        collect::take(guest, Clock::Instructions, options, &chosen, &mut results)?;
+    }
+    let mut again = Results::default();
+    if options.check_repeat {
+        for guest in &guests {
+            collect::take(guest, Clock::Instructions, options, &chosen, &mut again)?;
+        }
+    }
+    for _ in 0..options.runs {
+        for guest in &guests {
+            collect::take(guest, Clock::Wall, options, &chosen, &mut results)?;
+        }
+    }
+    if let Some(peer) = peer {
+        results.take_linux_from(peer);
+    }
+    results.in_order(&chosen);
+    publish(project, options, &results)?;
+    let slower = match &earlier {
+        Some(earlier) => compare::report(earlier, &results),
+        None => false,
+    };
+    let unsteady = options.check_repeat && compare::report_repeat(&results, &again);
+    Ok(if slower {
+        STATUS_SLOWER
+    } else if unsteady {
+        STATUS_UNSTEADY
+    } else if results.any_failed() {
+        STATUS_FAILED
+    } else if !results.skipped.is_empty() {
+        STATUS_SKIPPED
+    } else {
+        0
+    })
+}
+
+/// The guests that can be booted; what cannot is noted as skipped, by the name of each guest.
+fn prepare(
+    project: &Project,
+    options: &BenchOptions,
+    chosen: &[Measure],
+    results: &mut Results,
+) -> Result<Vec<Guest>> {
+    let names = |of: fn(&Measure) -> bool| {
+        let names: Vec<_> = chosen.iter().filter(|m| of(m)).map(|m| &*m.name).collect();
+        names.join(" ")
+    };
+    let every = names(|_| true);
+    let wanted = |guest| options.only.is_none_or(|only| only == guest);
+    let mut guests = Vec::new();
+    let mut skip = |what: &str, reason: String| {
+        eprintln!("xtask: {what}: skipped: {reason}");
+        results.skipped.push(Skipped {
+            what: what.into(),
+            reason,
+        });
+    };
+    if let Err(error) = setup::ensure(project, setup::TO_RUN) {
+        skip(&every, format!("{error:#}"));
+        return Ok(guests);
+    }
+    if wanted(BenchGuest::Direct) {
+        let image = match &options.image {
+            Some(file) => build::Image::existing(file)?,
+            None => build::image(project, &BuildOptions::default())?,
+        };
+        results.sizes = results::sizes(&image)?;
+        guests.push(Guest::direct(&image));
+    }
+    if wanted(BenchGuest::Linux) {
+        match linux::prepare(project) {
+            Ok(guest) => {
+                results.linux = Some(guest.version.clone());
+                let programs = names(Measure::needs_programs);
+                if let (Some(reason), false) = (&guest.without_programs, programs.is_empty()) {
+                    skip(&format!("on Linux: {programs}"), reason.clone());
+                }
+                guests.push(Guest::linux(guest));
+            }
+            Err(error) => skip(&format!("on Linux: {every}"), format!("{error:#}")),
+        }
+    }
+    if options.only == Some(BenchGuest::Svc) {
+        skip(&format!("svc: {every}"), "not built yet".into());
+    }
+    Ok(guests)
+}
+
+/// The page of the last recorded results, for the test that opens it.
+pub fn recorded_page(project: &Project) -> Result<String> {
+    let history = history::read(project)?;
+    let last = history
+        .last()
+        .context("docs/bench/history.jsonl is empty")?;
+    page::render(last, &history)
+}
+
+fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Result<()> {
+    print!("{}", table::plain(results));
+    if let Some(file) = &options.json {
+        results.store(file)?;
+    }
+    if options.record {
+        history::record(project, results)?;
+    }
+    let file = match &options.report {
+        Some(file) => file.clone(),
+        None => {
+            let folder = project.target.join("bench");
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+            folder.join("report.html")
+        }
+    };
+    let history = history::read(project)?;
+    let page = page::render(results, &history)?;
+    std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    eprintln!("xtask: wrote {}", file.display());
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Whether an image is up to date: the names, times and sizes of every file that goes into it.
+//!
+//! Cargo would find out too, but asks several processes and half a second for it; a second boot of
+//! an unchanged image should start QEMU at once.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{cli::BuildOptions, project::Project};
+
+/// Files and folders of the repository that the image is made of.
+const SOURCES: &[&str] = &[
+    ".cargo",
+    "Cargo.lock",
+    "Cargo.toml",
+    "apps",
+    "build.rs",
+    "libos",
+    "linker.ld",
+    "multicall",
+    "rust-toolchain.toml",
+    "xtask/src/build",
+    "xtask/src/build.rs",
+];
+const FILE: &str = "fingerprint.json";
+
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub struct Fingerprint {
+    options: String,
+    rustflags: Option<String>,
+    /// Folders outside the repository that a linked program comes from.
+    folders: Vec<PathBuf>,
+    /// Path, modification time in ns, length.
+    files: Vec<(PathBuf, u128, u64)>,
+}
+
+/// Whether the build in `out` was made from exactly what is there now.
+pub fn is_current(project: &Project, options: &BuildOptions, out: &Path) -> Result<bool> {
+    let Ok(text) = fs::read_to_string(out.join(FILE)) else {
+        return Ok(false);
+    };
+    let Ok(stored) = serde_json::from_str::<Fingerprint>(&text) else {
+        return Ok(false);
+    };
+    Ok(take(project, options, &stored.folders)? == stored)
+}
+
+/// Reads the present state.
+pub fn take(project: &Project, options: &BuildOptions, folders: &[PathBuf]) -> Result<Fingerprint> {
+    let mut files = Vec::new();
+    let inside = SOURCES.iter().map(|name| project.root.join(name));
+    for path in inside.chain(folders.iter().cloned()) {
+        if path.exists() {
+            add(&path, &mut files).with_context(|| format!("cannot read {}", path.display()))?;
+        }
+    }
+    files.sort();
+    Ok(Fingerprint {
+        options: format!("{options:?}"),
+        rustflags: env::var("RUSTFLAGS").ok(),
+        folders: folders.into(),
+        files,
+    })
+}
+
+/// Notes that the build in `out` is finished.
+pub fn store(fingerprint: &Fingerprint, out: &Path) -> Result<()> {
+    fs::write(out.join(FILE), serde_json::to_string(fingerprint)?)?;
+    Ok(())
+}
+
+fn add(path: &Path, files: &mut Vec<(PathBuf, u128, u64)>) -> Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_dir() {
+        let name = path.file_name().unwrap_or_default();
+        if name == "target" || name == ".git" {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path)? {
+            add(&entry?.path(), files)?;
+        }
+        return Ok(());
+    }
+    let modified = metadata
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    files.push((path.into(), modified.as_nanos(), metadata.len()));
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Counts tests, prints each as it ends, and repeats what failed or was skipped at the end.
+
+#[derive(Default)]
+pub struct Report {
+    passed: usize,
+    skipped: Vec<(String, String)>,
+    failures: Vec<(String, String)>,
+}
+
+impl Report {
+    pub fn passed(&mut self, suite: &str, name: &str) {
+        println!("test {suite}::{name} ... ok");
+        self.passed += 1;
+    }
+
+    /// `why` is shown below the tests, in as many lines as it takes.
+    pub fn failed(&mut self, suite: &str, name: &str, why: &str) {
+        println!("test {suite}::{name} ... FAILED");
+        self.failures
+            .push((format!("{suite}::{name}"), why.trim_end().to_owned()));
+    }
+
+    /// What could not be tested here counts neither way, and is named at the end.
+    pub fn skipped(&mut self, suite: &str, name: &str, why: &str) {
+        println!("test {suite}::{name} ... skipped");
+        self.skipped
+            .push((format!("{suite}::{name}"), why.trim_end().to_owned()));
+    }
+
+    pub fn record(&mut self, suite: &str, name: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.passed(suite, name),
+            Err(why) => self.failed(suite, name, &why),
+        }
+    }
+
+    /// Prints the failures and the count; returns xtask's status.
+    pub fn conclude(&self) -> u8 {
+        for (name, why) in &self.failures {
+            println!("\n---- {name} ----");
+            if !why.is_empty() {
+                println!("{why}");
+            }
+        }
+        if !self.failures.is_empty() {
+            println!("\nfailed:");
+            for (name, _) in &self.failures {
+                println!("    {name}");
+            }
+        }
+        if !self.skipped.is_empty() {
+            println!("\nskipped:");
+            for (name, why) in &self.skipped {
+                println!("    {name}: {why}");
+            }
+        }
+        println!("\n{} passed, {} failed", self.passed, self.failures.len());
+        u8::from(!self.failures.is_empty() || self.passed == 0)
+    }
+}
+
+/// Reads lines of the form `test NAME ... ok`, which cargo's harness, ktest and others print.
+pub fn parse_line(line: &str) -> Option<(&str, Verdict)> {
+    let (name, verdict) = line.trim_end().strip_prefix("test ")?.split_once(" ... ")?;
+    let verdict = match verdict.split_whitespace().next()? {
+        "ok" => Verdict::Passed,
+        "FAILED" => Verdict::Failed,
+        word if word.starts_with("ignored") => Verdict::Ignored,
+        _ => return None,
+    };
+    Some((name, verdict))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed,
+    Ignored,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_harness_are_read() {
+        assert_eq!(
+            parse_line("test a::b ... ok"),
+            Some(("a::b", Verdict::Passed))
+        );
+        assert_eq!(
+            parse_line("test a ... FAILED\r\n"),
+            Some(("a", Verdict::Failed))
+        );
+        assert_eq!(
+            parse_line("test a ... ignored, slow"),
+            Some(("a", Verdict::Ignored))
+        );
+        assert_eq!(
+            parse_line("test a - should panic ... ok (1.2s)").unwrap().1,
+            Verdict::Passed
+        );
+        assert_eq!(parse_line("testing ... ok"), None);
+        assert_eq!(parse_line("test result: ok. 3 passed"), None);
+    }
+
+    #[test]
+    fn no_test_at_all_is_no_success() {
+        let mut report = Report::default();
+        report.skipped("s", "v", "no way here");
+        assert_eq!(report.conclude(), 1);
+        let mut report = Report::default();
+        report.passed("s", "t");
+        assert_eq!(report.conclude(), 0);
+        report.skipped("s", "v", "no way here");
+        assert_eq!(report.conclude(), 0);
+        report.failed("s", "u", "");
+        assert_eq!(report.conclude(), 1);
+    }
+}
