@@ -10,6 +10,7 @@ mod heredoc;
 mod input;
 mod interactive;
 mod program;
+mod quick;
 mod read_ahead;
 mod signals;
 mod system;

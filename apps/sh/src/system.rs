@@ -74,6 +74,11 @@ pub fn poll_for_all<T>(poll: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Whether there is nothing to look for between two commands: no signal that anyone waits for, no child that may have ended.
+pub fn is_quiet() -> bool {
+    !TRAPS.load(Relaxed) && !INTERACTIVE.load(Relaxed) && CHILDREN.load(Relaxed) == 0
+}
+
 /// Whether the shell changed its signal mask, so that a child needs the original one back.
 pub fn mask_changed() -> bool {
     MASKED.load(Relaxed)

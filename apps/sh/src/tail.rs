@@ -5,7 +5,7 @@
 //! found after parsing and get an unseen word in front: the name of a built-in that does what the
 //! rest says, and for a program does it by exec.
 
-use crate::{System, words};
+use crate::{System, quick, words};
 use std::cell::RefCell;
 use std::ffi::CString;
 use std::ops::ControlFlow::{Break, Continue};
@@ -21,7 +21,6 @@ use yash_env::semantics::{ExitStatus, Field, RunReadEvalLoop};
 use yash_env::stack::{Builtin as Frame, Frame::Subshell};
 use yash_env::trap::Condition;
 use yash_semantics::Handle as _;
-use yash_semantics::command::Command as _;
 use yash_semantics::trap::run_traps_for_caught_signals;
 use yash_syntax::parser::Parser;
 use yash_syntax::parser::lex::Lexer;
@@ -81,7 +80,7 @@ pub async fn read_eval_loop(
                 }
                 run_traps_for_caught_signals(env).await?;
                 env.update_all_subshell_statuses();
-                command.execute(env).await?;
+                quick::list(env, &command).await?;
             }
             Err(error) => error.handle(env).await?,
         }
