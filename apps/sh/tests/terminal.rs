@@ -172,8 +172,8 @@ fn lines_are_edited_completed_and_remembered() {
 fn signals_from_the_keyboard_reach_the_command_and_leave_the_shell() {
     let mut terminal = Terminal::start("signals");
     terminal.expect(PROMPT);
-    // The job itself says when it has the terminal.
-    terminal.press("sh -c 'echo started; sleep 60'\r");
+    // The job itself says when it has the terminal, and is one process: a shell waits for a child that it starts later.
+    terminal.press("echo started >job; tail -f job\r");
     terminal.expect("\nstarted");
     terminal.press("\u{3}");
     terminal.expect(PROMPT);
@@ -190,8 +190,7 @@ fn signals_from_the_keyboard_reach_the_command_and_leave_the_shell() {
     terminal.expect("\nlooping");
     terminal.press("\u{3}");
     terminal.expect(PROMPT);
-    // The job itself says when it has the terminal.
-    terminal.press("sh -c 'echo started; sleep 60'\r");
+    terminal.press("tail -f job\r");
     terminal.expect("\nstarted");
     terminal.press("\u{1a}");
     terminal.expect("Stopped");
