@@ -36,3 +36,12 @@ cd nosuch 2>e; echo $? $(wc -l <e); cat <nosuch 2>e; echo $? $(wc -l <e)
 (echo x >nosuch/y) 2>e; echo $? $(wc -l <e); kill -9 999999 2>e; echo $?
 ### case a_syntax_error_names_its_line stderr=any
 printf 'echo one\nif true; then\n  fi fi\n' >s; sh s 2>e; echo $?; head -n 1 e | sed 's/:.*//; s/^s$/named/'; sh -c 'echo "' 2>/dev/null; echo $?
+### case files_that_cannot_be_opened
+echo x >/; echo $?
+echo x >>nosuch/f; echo $?
+echo plain >plain
+echo x >|plain/f; echo $?
+cat <nosuch; echo $?
+true <plain/f; echo $?
+set -C
+echo x >plain; echo $?

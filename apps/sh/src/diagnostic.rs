@@ -58,6 +58,8 @@ struct Drawing<'a> {
     line: Option<&'a str>,
     /// The source where the error is, and what stands at the mark below it.
     code: &'a str,
+    /// Where in `code` the mark stands.
+    mark: usize,
     label: &'a str,
     builtin: Option<&'a str>,
     is_arithmetic: bool,
@@ -75,6 +77,7 @@ impl<'a> Drawing<'a> {
             script: None,
             line: None,
             code: "",
+            mark: 0,
             label: "",
             builtin: None,
             is_arithmetic: false,
@@ -95,6 +98,8 @@ impl<'a> Drawing<'a> {
                     && marks[..after].chars().all(|c| " -^|_".contains(c))
                 {
                     drawing.label = marks[after + 1..].trim();
+                    // A blank stands between the bar and the source.
+                    drawing.mark = marks.find('^').unwrap_or(0).saturating_sub(1);
                     is_marked = true;
                 }
                 drawing.take_builtin(marks);
@@ -159,7 +164,7 @@ impl<'a> Drawing<'a> {
         if let Some(builtin) = self.builtin {
             let message = match () {
                 () if label.is_empty() || label.starts_with("while executing") => {
-                    self.title.to_owned()
+                    without_number(self.title)
                 }
                 // An error number's text says enough, and so do these.
                 () if label != self.label => unquoted(&label),
@@ -170,12 +175,27 @@ impl<'a> Drawing<'a> {
             return Some(format!("{builtin}: {message}"));
         }
         let title = match self.title {
-            "cannot open the file" => return Some(format!("cannot open {label}")),
+            "cannot open the file" => return Some(self.not_opened(&label)),
             "error performing the command substitution" => "command substitution",
             title if RUN_TIME.iter().any(|start| title.starts_with(start)) => title,
             _ => return None,
         };
         Some(format!("{title}: {label}"))
+    }
+
+    /// A redirection's file, with other words for one to be made than for one to be there.
+    fn not_opened(&self, label: &str) -> String {
+        let before: String = self.code.chars().take(self.mark).collect();
+        let is_to_create = before.trim_end().trim_end_matches('|').ends_with('>')
+            && !before.trim_end().ends_with("<>");
+        let (path, reason) = label.rsplit_once(": ").unwrap_or((label, ""));
+        let is_missing = matches!(reason, "No such file or directory" | "Not a directory");
+        match (is_to_create, is_missing) {
+            (true, true) => format!("cannot create {path}: Directory nonexistent"),
+            (true, false) => format!("cannot create {path}: {reason}"),
+            (false, true) => format!("cannot open {path}: No such file"),
+            (false, false) => format!("cannot open {path}: {reason}"),
+        }
     }
 
     /// `${v:?title}` and `set -u`.
@@ -276,6 +296,48 @@ mod tests {
             | ^^^ \"./d\": Permission denied (os error 13)\n";
         assert_eq!(message(text).unwrap(), "./d: Permission denied");
         assert_eq!(Drawing::parse(text).unwrap().script, Some("s.sh"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_not_one_that_cannot_be_opened() {
+        for (code, mark, reason, expected) in [
+            (
+                "echo x > /",
+                9,
+                "Is a directory",
+                "cannot create /: Is a directory",
+            ),
+            (
+                "echo x >>|/",
+                10,
+                "Is a directory",
+                "cannot create /: Is a directory",
+            ),
+            (
+                "cat <>/",
+                6,
+                "Is a directory",
+                "cannot open /: Is a directory",
+            ),
+            (
+                "cat </",
+                5,
+                "No such file or directory",
+                "cannot open /: No such file",
+            ),
+            (
+                "echo é>/",
+                7,
+                "Not a directory",
+                "cannot create /: Directory nonexistent",
+            ),
+        ] {
+            let text = format!(
+                "error: cannot open the file\n --> <stdin>:1:1\n  |\n1 | {code}\n  | {}^ /: {reason}\n",
+                " ".repeat(mark)
+            );
+            assert_eq!(message(&text).unwrap(), expected, "{code}");
+        }
     }
 
     #[test]
