@@ -46,16 +46,22 @@ pub fn repeat(
     repetitions: u64,
     mut work: impl FnMut() -> Result<(), String>,
 ) -> Result<Sample, String> {
-    for _ in 0..repetitions.div_ceil(10) {
-        work()?;
-    }
     let mut rounds = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
+    // One loop for both kinds of round: `work` is called from one place, and so becomes part of the loop.
+    for round in 0..=ROUNDS {
+        let is_warm_up = round == 0;
+        let count = if is_warm_up {
+            repetitions.div_ceil(10)
+        } else {
+            repetitions
+        };
         let start = Instant::now();
-        for _ in 0..repetitions {
+        for _ in 0..count {
             work()?;
         }
-        rounds.push(nanoseconds(start));
+        if !is_warm_up {
+            rounds.push(nanoseconds(start));
+        }
     }
     Ok(Sample {
         repetitions,
