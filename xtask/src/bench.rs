@@ -41,7 +41,7 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
     let known = measures::known(project)?;
     if options.list {
         for measure in &known {
-            println!("{:<20} {}", measure.name, measure.about);
+            say!("{:<20} {}", measure.name, measure.about);
         }
         return Ok(0);
     }
@@ -50,9 +50,9 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
         .iter()
         .find(|name| known.iter().all(|measure| measure.name != **name))
     {
-        eprintln!("xtask: no measure is called `{unknown}`; the known ones:");
+        note!("xtask: no measure is called `{unknown}`; the known ones:");
         for measure in &known {
-            eprintln!("  {}", measure.name);
+            note!("  {}", measure.name);
         }
         return Ok(STATUS_USAGE);
     }
@@ -117,7 +117,7 @@ fn prepare(
     let wanted = |guest| options.only.is_none_or(|only| only == guest);
     let mut guests = Vec::new();
     let mut skip = |what: &str, reason: String| {
-        eprintln!("xtask: {what}: skipped: {reason}");
+        note!("xtask: {what}: skipped: {reason}");
         results.skipped.push(Skipped {
             what: what.into(),
             reason,
@@ -164,7 +164,7 @@ pub fn recorded_page(project: &Project) -> Result<String> {
 }
 
 fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Result<()> {
-    print!("{}", table::plain(results));
+    say!("{}", table::plain(results).trim_end());
     if let Some(file) = &options.json {
         results.store(file)?;
     }
@@ -183,6 +183,6 @@ fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Resu
     let history = history::read(project)?;
     let page = page::render(results, &history)?;
     std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
-    eprintln!("xtask: wrote {}", file.display());
+    note!("xtask: wrote {}", file.display());
     Ok(())
 }

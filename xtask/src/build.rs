@@ -59,7 +59,7 @@ impl Image {
 pub fn run(project: &Project, options: &BuildOptions) -> Result<u8> {
     let image = image(project, options)?;
     let size = fs::metadata(&image.file)?.len();
-    println!("{}: {:.1} MB", image.file.display(), size as f64 / 1e6);
+    say!("{}: {:.1} MB", image.file.display(), size as f64 / 1e6);
     Ok(0)
 }
 
@@ -91,7 +91,7 @@ pub fn image(project: &Project, options: &BuildOptions) -> Result<Image> {
     write_if_changed(&image.elf, &patched)?;
     flatten(project, &image)?;
     fingerprint::store(&fingerprint, &out)?;
-    eprintln!(
+    note!(
         "xtask: built {} in {:.1?}",
         image.file.display(),
         start.elapsed()

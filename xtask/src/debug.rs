@@ -45,11 +45,11 @@ pub fn run(project: &Project, options: &DebugOptions) -> Result<u8> {
 
     if options.print || debugger.is_none() || !std::io::stdin().is_terminal() {
         if debugger.is_none() {
-            eprintln!("xtask: no GDB here; on Debian it is the package gdb-multiarch");
+            note!("xtask: no GDB here; on Debian it is the package gdb-multiarch");
         }
-        println!("In one terminal, QEMU, which waits for GDB:\n");
-        println!("  {}\n", full(&emulator));
-        println!("In another:\n\n  {}", full(&gdb));
+        say!("In one terminal, QEMU, which waits for GDB:\n");
+        say!("  {}\n", full(&emulator));
+        say!("In another:\n\n  {}", full(&gdb));
         return Ok(0);
     }
 
@@ -57,8 +57,8 @@ pub fn run(project: &Project, options: &DebugOptions) -> Result<u8> {
     let console = project.target.join("rustos/debug-console.log");
     let log = std::fs::File::create(&console)
         .with_context(|| format!("cannot write {}", console.display()))?;
-    eprintln!("xtask: {}", describe(&emulator));
-    eprintln!(
+    note!("xtask: {}", describe(&emulator));
+    note!(
         "xtask: the guest's console: tail -f {}",
         quote(&console.display().to_string())
     );

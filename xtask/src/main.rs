@@ -4,6 +4,13 @@
 //! image into a command with stdin, stdout, stderr and an exit status. Tests and benchmarks use
 //! the same two.
 
+// `say!` and `note!` in their place.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+// Its macros are for all that follow.
+#[macro_use]
+mod out;
+
 mod bench;
 mod build;
 mod checks;
@@ -32,7 +39,7 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("xtask: {error:#}");
+            note!("xtask: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -74,7 +74,7 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         None => folder.join("flame.svg"),
     };
     stacks.flame_graph(&file, &options.command, options.small)?;
-    eprint!("{}", stacks.table(options.top));
+    note!("{}", stacks.table(options.top).trim_end());
     let command = calls::counted(&options.command);
     let calls = calls::count(
         self::arguments(&image, &command),
@@ -83,14 +83,14 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         options.timeout,
     );
     match calls {
-        Ok(calls) => eprint!("{}", stacks.doors(&calls, options.top)),
-        Err(error) => eprintln!("xtask: the calls could not be counted: {error:#}"),
+        Ok(calls) => note!("{}", stacks.doors(&calls, options.top).trim_end()),
+        Err(error) => note!("xtask: the calls could not be counted: {error:#}"),
     }
-    eprintln!("xtask: wrote {}", file.display());
+    note!("xtask: wrote {}", file.display());
     match boot.end {
         End::Exit(status) => Ok((status & 0xff) as u8),
         other => {
-            eprintln!("{}\nxtask: the guest ended early: {other:?}", boot.log);
+            note!("{}\nxtask: the guest ended early: {other:?}", boot.log);
             Ok(1)
         }
     }

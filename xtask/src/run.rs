@@ -11,6 +11,7 @@ use crate::{
     build,
     cli::RunOptions,
     guest::{self, Boot, End, Input, Output},
+    out::STATUS_PIPE,
     project::Project,
     qemu, setup, terminal,
 };
@@ -20,8 +21,6 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 const STATUS_TIMED_OUT: u8 = 124;
 /// The machine, not the command, failed.
 const STATUS_MACHINE: u8 = 125;
-/// 128 + SIGPIPE: what a command gets whose reader went away.
-const STATUS_PIPE: u8 = 141;
 
 /// `cargo xtask run`.
 pub fn run(project: &Project, options: &RunOptions) -> Result<u8> {
@@ -69,12 +68,12 @@ pub fn run(project: &Project, options: &RunOptions) -> Result<u8> {
 fn conclude(boot: &Boot, log_shown: bool) -> u8 {
     let explain = |reason: &str| {
         if !log_shown && !boot.log.is_empty() {
-            eprintln!(
+            note!(
                 "--- the guest's last words ---\n{}\n---",
                 boot.log.trim_end()
             );
         }
-        eprintln!("xtask: {reason}");
+        note!("xtask: {reason}");
     };
     match &boot.end {
         // The low byte, as every shell sees a status.

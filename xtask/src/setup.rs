@@ -117,7 +117,7 @@ impl Need {
 /// `cargo xtask setup`.
 pub fn run(project: &Project) -> Result<u8> {
     ensure(project, EVERYTHING)?;
-    println!("Everything that RustOS needs is installed.");
+    say!("Everything that RustOS needs is installed.");
     Ok(0)
 }
 
@@ -128,7 +128,7 @@ pub fn ensure(project: &Project, needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     for need in &missing {
-        eprintln!("xtask: missing: {} ({})", need.what(), need.why());
+        note!("xtask: missing: {} ({})", need.what(), need.why());
     }
     let (by_rustup, by_system): (Vec<Need>, Vec<Need>) = missing
         .into_iter()
@@ -185,7 +185,7 @@ fn by_hand(project: &Project, needs: &[Need]) -> String {
 fn add_to_rust(project: &Project, needs: &[Need]) -> Result<()> {
     for words in needs.iter().filter_map(|need| need.rustup()) {
         let mut command = rustup(project, &words);
-        eprintln!("xtask: {}", process::describe(&command));
+        note!("xtask: {}", process::describe(&command));
         process::run(&mut command)?;
     }
     Ok(())

@@ -82,7 +82,7 @@ pub fn session(arguments: &[String], limit: Option<Duration>) -> Result<u8> {
             None => Ok(0),
         },
         Event::Quit => {
-            eprintln!("\nxtask: QEMU ended by Ctrl-] x");
+            note!("\nxtask: QEMU ended by Ctrl-] x");
             Ok(0)
         }
         Event::Signal(signal) => Ok((128 + signal) as u8),

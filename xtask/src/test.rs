@@ -236,19 +236,19 @@ fn suites(project: &Project) -> Result<Vec<Suite>> {
 }
 
 fn list(project: &Project, suite: &Suite) -> Result<()> {
-    println!("{}", suite.name);
+    say!("{}", suite.name);
     match &suite.source {
         Source::Scenario(scenario) => {
             for case in &scenario.cases {
-                println!("    {}", case.name);
+                say!("    {}", case.name);
             }
         }
         Source::Readme => {
             for example in readme::examples(project)? {
-                println!("    {}", example.command);
+                say!("    {}", example.command);
             }
         }
-        Source::Demos => demos::names().for_each(|name| println!("    {name}")),
+        Source::Demos => demos::names().for_each(|name| say!("    {name}")),
         Source::Host
         | Source::Kernel
         | Source::Appliance

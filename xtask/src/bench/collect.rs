@@ -111,7 +111,7 @@ impl Turn<'_> {
             if self.clock == Clock::Wall || self.chosen.iter().all(|measure| measure.name != name) {
                 continue;
             }
-            eprintln!("xtask: {} (instructions): {name}", self.guest.name());
+            note!("xtask: {} (instructions): {name}", self.guest.name());
             let mut output = Timed::new();
             let limit = Duration::from_secs(BOOT_LIMIT);
             let boot = self
@@ -138,7 +138,7 @@ impl Turn<'_> {
     /// Boots once for `batch`; gives the measures that are still to be taken.
     fn boot<'m>(&self, batch: &[&'m Measure], results: &mut Results) -> Result<Vec<&'m Measure>> {
         let names: Vec<_> = batch.iter().map(|m| m.name.as_str()).collect();
-        eprintln!(
+        note!(
             "xtask: {} ({}): {}",
             self.guest.name(),
             match self.clock {
@@ -194,7 +194,7 @@ impl Turn<'_> {
                 (None, Some(bytes), _) => results.add_bytes(&line.name, self.guest.kind, bytes),
                 (None, None, why) => {
                     let why = why.unwrap_or_else(|| "no figure".into());
-                    eprintln!("xtask: {}: {} failed: {why}", self.guest.name(), line.name);
+                    note!("xtask: {}: {} failed: {why}", self.guest.name(), line.name);
                     results.fail(&line.name, self.guest.kind, &why, &boot.log);
                 }
             }
@@ -216,7 +216,7 @@ impl Turn<'_> {
                 1
             };
             for measure in left.drain(..settled) {
-                eprintln!(
+                note!(
                     "xtask: {}: {} failed: {why}",
                     self.guest.name(),
                     measure.name

@@ -9,9 +9,9 @@ const TOLERATED: f64 = 0.02;
 /// Prints the differences; whether anything rose too much.
 pub fn report(earlier: &Results, now: &Results) -> bool {
     let changes = changes(earlier, now);
-    println!("\nagainst {} of {}:", earlier.commit, earlier.date);
+    say!("\nagainst {} of {}:", earlier.commit, earlier.date);
     for change in &changes {
-        println!(
+        say!(
             "  {:<20} {:>14.0} -> {:>14.0}  {:+.1}%{}",
             change.name,
             change.before,
@@ -21,7 +21,7 @@ pub fn report(earlier: &Results, now: &Results) -> bool {
         );
     }
     let slower = changes.iter().filter(|change| change.is_slower()).count();
-    println!("{slower} of {} measures are slower", changes.len());
+    say!("{slower} of {} measures are slower", changes.len());
     slower > 0
 }
 
@@ -42,7 +42,7 @@ pub fn report_repeat(first: &Results, second: &Results) -> bool {
         })
         .filter_map(|(name, guest, a, b)| Some((name, guest, count(a)?, count(b)?)))
         .collect();
-    println!();
+    say!("");
     let mut apart = 0;
     let mut widest = 0.0f64;
     for (name, guest, a, b) in &pairs {
@@ -50,13 +50,13 @@ pub fn report_repeat(first: &Results, second: &Results) -> bool {
         widest = widest.max(difference);
         if difference > REPEATED {
             apart += 1;
-            println!(
+            say!(
                 "  {name:<20} {guest:<7} {a:>14.0} then {b:>14.0}  {:.2}%  UNSTEADY",
                 difference * 100.0
             );
         }
     }
-    println!(
+    say!(
         "counted twice: {apart} of {} figures differ by more than 0.5%; the most is {:.3}%",
         pairs.len(),
         widest * 100.0

@@ -34,7 +34,7 @@ pub fn prepare(project: &Project) -> Result<LinuxGuest> {
     let folder = project.target.join("linux-guest");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let (kernel, version) = kernel(&folder)?;
-    eprintln!("xtask: building the programs for Linux (long, the first time)");
+    note!("xtask: building the programs for Linux (long, the first time)");
     let bench = cargo_build(project, &folder, "bench")?;
     let programs = cargo_build(project, &folder, "multicall")
         .context("the shell and the utilities could not be built for Linux");
@@ -66,7 +66,7 @@ fn kernel(folder: &Path) -> Result<(PathBuf, String)> {
             bail!("{tool} (of {package}) is missing: it fetches {PACKAGE}");
         }
     }
-    eprintln!("xtask: fetching {PACKAGE}, to measure beside it");
+    note!("xtask: fetching {PACKAGE}, to measure beside it");
     let apt = folder.join("apt");
     for part in ["lists/partial", "cache/archives/partial", "packages"] {
         fs::create_dir_all(apt.join(part))?;

@@ -161,7 +161,7 @@ impl Admin {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .args(words)
             .stdin(Stdio::null());
-        eprintln!("xtask: {}", process::describe(&command));
+        note!("xtask: {}", process::describe(&command));
         process::run(&mut command)
     }
 }
@@ -193,7 +193,7 @@ fn add_backports(admin: &Admin) -> Result<()> {
     let staged = std::env::temp_dir().join(format!("rustos-backports-{}", std::process::id()));
     fs::write(&staged, text)?;
     let installed = format!("{SOURCES_DIR}/rustos-backports.{ending}");
-    eprintln!("xtask: writing {installed}: Debian 12 itself has only QEMU 7");
+    note!("xtask: writing {installed}: Debian 12 itself has only QEMU 7");
     let result = process::run(
         admin
             .command("install")

@@ -53,7 +53,7 @@ pub fn run(project: &Project, report: &mut Report) -> Result<()> {
             .is_some_and(|l| l.starts_with("error") || l.starts_with("test result: F"))
         {
             for line in output.drain(..) {
-                println!("{line}");
+                say!("{line}");
             }
         }
     }

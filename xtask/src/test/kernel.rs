@@ -39,7 +39,7 @@ pub fn run(image: &Image, suite: &str, report: &mut Report) -> Result<()> {
         Some(LIMIT),
     )?;
     if boot.end == End::Exit(STATUS_NO_TESTS) {
-        println!("{suite}: skipped: this kernel has no assertions and no tests of itself");
+        say!("{suite}: skipped: this kernel has no assertions and no tests of itself");
         return Ok(());
     }
     guest_suites::take_results(&boot, &output, "", suite, report);

@@ -104,7 +104,7 @@ fn record(scenario: &Scenario, gnu_path: &str, uutils_path: Option<&str>) -> Res
         if outcome.status >= 124 || !outcome.stderr.is_empty() {
             // Often meant, sometimes a mistake in the script: worth a look either way.
             let stderr = String::from_utf8_lossy(&outcome.stderr);
-            println!(
+            say!(
                 "{}: status {}: {}",
                 case.name,
                 outcome.status,
@@ -114,7 +114,7 @@ fn record(scenario: &Scenario, gnu_path: &str, uutils_path: Option<&str>) -> Res
         outcomes.push(outcome.clone());
     }
     fs::write(scenario.expected(), script::encode(&outcomes))?;
-    println!(
+    say!(
         "{}: {} cases",
         scenario.expected().display(),
         outcomes.len()

@@ -9,20 +9,20 @@ pub struct Report {
 
 impl Report {
     pub fn passed(&mut self, suite: &str, name: &str) {
-        println!("test {suite}::{name} ... ok");
+        say!("test {suite}::{name} ... ok");
         self.passed += 1;
     }
 
     /// `why` is shown below the tests, in as many lines as it takes.
     pub fn failed(&mut self, suite: &str, name: &str, why: &str) {
-        println!("test {suite}::{name} ... FAILED");
+        say!("test {suite}::{name} ... FAILED");
         self.failures
             .push((format!("{suite}::{name}"), why.trim_end().to_owned()));
     }
 
     /// What could not be tested here counts neither way, and is named at the end.
     pub fn skipped(&mut self, suite: &str, name: &str, why: &str) {
-        println!("test {suite}::{name} ... skipped");
+        say!("test {suite}::{name} ... skipped");
         self.skipped
             .push((format!("{suite}::{name}"), why.trim_end().to_owned()));
     }
@@ -37,24 +37,24 @@ impl Report {
     /// Prints the failures and the count; returns xtask's status.
     pub fn conclude(&self) -> u8 {
         for (name, why) in &self.failures {
-            println!("\n---- {name} ----");
+            say!("\n---- {name} ----");
             if !why.is_empty() {
-                println!("{why}");
+                say!("{why}");
             }
         }
         if !self.failures.is_empty() {
-            println!("\nfailed:");
+            say!("\nfailed:");
             for (name, _) in &self.failures {
-                println!("    {name}");
+                say!("    {name}");
             }
         }
         if !self.skipped.is_empty() {
-            println!("\nskipped:");
+            say!("\nskipped:");
             for (name, why) in &self.skipped {
-                println!("    {name}: {why}");
+                say!("    {name}: {why}");
             }
         }
-        println!("\n{} passed, {} failed", self.passed, self.failures.len());
+        say!("\n{} passed, {} failed", self.passed, self.failures.len());
         u8::from(!self.failures.is_empty() || self.passed == 0)
     }
 }

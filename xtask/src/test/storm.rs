@@ -23,7 +23,7 @@ pub fn run(image: &Image, options: &TestOptions, suite: &str, report: &mut Repor
     let usual = if options.all { LONG } else { ORDINARY };
     let duration = options.duration.unwrap_or(usual);
     let seconds = duration.as_secs();
-    println!(
+    say!(
         "{suite}: seed {seed}, {seconds} s (again: cargo xtask test stress --seed {seed} --duration {seconds})"
     );
     let command = format!("exec stress --seed {seed} --duration {seconds}");

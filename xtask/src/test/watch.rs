@@ -13,9 +13,9 @@ pub fn repeat(project: &Project, tests: impl Fn() -> Result<u8>) -> Result<u8> {
     loop {
         let before = build::sources(project)?;
         if let Err(error) = tests() {
-            eprintln!("xtask: {error:#}");
+            note!("xtask: {error:#}");
         }
-        eprintln!("xtask: waiting for a change (Ctrl-C ends)");
+        note!("xtask: waiting for a change (Ctrl-C ends)");
         while build::sources(project)? == before {
             thread::sleep(PERIOD);
         }
