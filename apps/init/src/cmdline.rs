@@ -31,6 +31,11 @@ impl CommandLine {
         self.value("cmd").map(decode_hex)
     }
 
+    /// Whether the serial line carries the host's streams.
+    pub fn has_host(&self) -> bool {
+        self.value("console") == Some(b"framed")
+    }
+
     /// `winsize=ROWSxCOLUMNS`: the size of the terminal at the other end of a serial line.
     pub fn window_size(&self) -> Option<(u16, u16)> {
         let text = std::str::from_utf8(self.value("winsize")?).ok()?;
@@ -121,6 +126,13 @@ mod tests {
     fn no_command_means_a_terminal() {
         assert_eq!(CommandLine::parse(b"console=tty\n").command(), None);
         assert_eq!(CommandLine::parse(b"").command(), None);
+    }
+
+    #[test]
+    fn only_a_framed_line_has_a_host() {
+        let has_host = |text: &[u8]| CommandLine::parse(text).has_host();
+        assert!(has_host(b"console=framed cmd=61"));
+        assert!(!has_host(b"console=tty cmd=61") && !has_host(b"cmd=61"));
     }
 
     #[test]

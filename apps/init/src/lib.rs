@@ -1,8 +1,9 @@
 //! PID 1. Starts one shell, adopts orphans, and turns the shell's end into the machine's end.
 //!
 //! Two lives, chosen by the kernel command line: with `cmd=HEX` the machine is one command whose
-//! standard streams are the host's and whose exit status the host gets; without it the machine is a
-//! terminal session on `/dev/console`. Everything else (mounts, devices) the kernel has done before.
+//! standard streams are the host's and whose exit status the host gets (or that has the console, where
+//! the serial line carries no frames); without it the machine is a terminal session on `/dev/console`.
+//! Everything else (mounts, devices) the kernel has done before.
 
 mod cmdline;
 mod machine;
@@ -24,7 +25,7 @@ pub fn main() -> i32 {
     let status = match line.command() {
         Some(Ok(command)) => run_command(&line, command),
         Some(Err(why)) => {
-            machine::attach_host_streams();
+            attach_streams(&line);
             machine::complain(&format!("the boot argument cmd= is unusable: {why}"));
             STATUS_NO_SHELL
         }
@@ -34,9 +35,18 @@ pub fn main() -> i32 {
     status
 }
 
-/// The machine as one command: `sh -c COMMAND` on the host's streams.
+/// Gives a command the host's streams, or the console where the host takes no part.
+fn attach_streams(line: &CommandLine) {
+    if line.has_host() {
+        machine::attach_host_streams();
+    } else {
+        machine::attach_console(line.window_size());
+    }
+}
+
+/// The machine as one command: `sh -c COMMAND`.
 fn run_command(line: &CommandLine, command: Vec<u8>) -> i32 {
-    machine::attach_host_streams();
+    attach_streams(line);
     let Ok(command) = CString::new(command) else {
         machine::complain("the command contains a NUL byte, which no argument can hold");
         return STATUS_NO_SHELL;
