@@ -41,27 +41,33 @@ fn main() -> ExitCode {
         return storm::one_step(&options, worker, step);
     }
     println!("stress: seed {}", options.seed);
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+    let mut passed = 0;
+    match run(&options, &mut passed) {
+        Ok(()) => {
+            println!("{passed} passed, 0 failed");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             println!("stress: {error:#}");
             println!(
                 "test everything at once with seed {} ... FAILED",
                 options.seed
             );
+            println!("{passed} passed, 1 failed");
             ExitCode::FAILURE
         }
     }
 }
 
 /// A short storm fills every cache, then the long one must leave as much as it found.
-fn run(options: &Options) -> anyhow::Result<()> {
+fn run(options: &Options, passed: &mut usize) -> anyhow::Result<()> {
     let warm_up = (options.duration / 10).clamp(Duration::from_secs(2), Duration::from_secs(20));
     storm::in_child(options, "warm-up", warm_up)?;
     let before = account::settled()?;
     let slabs = account::slabs();
     storm::in_child(options, "storm", options.duration)?;
     println!("test everything at once ... ok");
+    *passed += 1;
     let after = account::like(&before)?;
     print!("{}", account::table(&before, &after));
     account::check(&before, &after).inspect_err(|_| {
@@ -72,5 +78,6 @@ fn run(options: &Options) -> anyhow::Result<()> {
         );
     })?;
     println!("test every page, process, open file and inode is back ... ok");
+    *passed += 1;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Tests that only the kernel itself can make, on the machine that it boots on: its RAM, its allocators, its translation tables.
 //!
 //! Part of a kernel with assertions; the boot argument `rustos.test=kernel` runs them in the place of the first process, reports
-//! each by name as a line `test NAME ... ok` or `test NAME ... FAILED`, and switches the machine off with the status.
+//! each by name as a line `test NAME ... ok` or `test NAME ... FAILED`, counts them, and switches the machine off with the status.
 //! Every test must leave as many frames free as it found.
 
 mod frames;
@@ -47,21 +47,25 @@ use ensure;
 /// Runs every test, reports to the host and ends the machine.
 pub fn run() -> ! {
     warm_up();
-    let mut failed = false;
+    let (mut passed, mut failed) = (0, 0);
     for test in [frames::TESTS, heap::TESTS, tables::TESTS].concat() {
         let verdict = without_loss(test.run);
         let word = match &verdict {
-            Ok(()) => "ok",
+            Ok(()) => {
+                passed += 1;
+                "ok"
+            }
             Err(reason) => {
-                failed = true;
+                failed += 1;
                 say(&format!("{reason}\n"));
                 "FAILED"
             }
         };
         say(&format!("test {} ... {word}\n", test.name));
     }
+    say(&format!("{passed} passed, {failed} failed\n"));
     if console_mode() == ConsoleMode::Framed {
-        hostlink::report_exit(failed.into());
+        hostlink::report_exit(i32::from(failed > 0));
     }
     psci::system_off();
     crate::panic::stop_here()
