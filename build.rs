@@ -5,7 +5,7 @@
 
 use std::{env, path::PathBuf};
 
-/// Objects to link besides Rust's own, separated by `:`.
+/// Objects to link besides Rust's own, one a line.
 const OBJECTS: &str = "RUSTOS_OBJECTS";
 /// Folder with the toolchain's libunwind and an empty libc.a: the C library is `libos/libc`.
 const LIB_DIR: &str = "RUSTOS_LIB_DIR";
@@ -33,7 +33,7 @@ fn main() {
     link_arg("--no-pie");
     // Programs carry copies of the same crates in several versions; equal functions become one.
     link_arg("--icf=all");
-    for object in objects.split(':').filter(|path| !path.is_empty()) {
+    for object in objects.lines() {
         println!("cargo::rerun-if-changed={object}");
         link_arg(object);
     }

@@ -16,7 +16,7 @@ pub fn fmt(project: &Project, check: bool) -> Result<u8> {
     if check {
         cargo.arg("--check");
     }
-    process::run(&mut cargo)?;
+    process::show(&mut cargo)?;
     Ok(0)
 }
 
@@ -41,18 +41,22 @@ pub fn lint(project: &Project) -> Result<u8> {
         &["--package=libos-kernel", "--lib", "--target", KERNEL_TARGET],
     ];
     for pass in passes {
-        let mut cargo = project.cargo();
+        let mut cargo = if pass.contains(&"--target") {
+            project.guest_cargo()
+        } else {
+            project.cargo()
+        };
         cargo
             .args(["clippy", BUILDS_ANYWAY])
             .args(pass)
             .args(["--", "-D", "warnings"]);
-        process::run(&mut cargo)?;
+        process::show(&mut cargo)?;
     }
     Ok(0)
 }
 
 /// `cargo xtask clean`.
 pub fn clean(project: &Project) -> Result<u8> {
-    process::run(project.cargo().arg("clean"))?;
+    process::show(project.cargo().arg("clean"))?;
     Ok(0)
 }

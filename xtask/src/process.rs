@@ -1,11 +1,31 @@
 //! Child processes whose failure is an error with a reason.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    os::unix::process::CommandExt,
+    process::{Command, Output, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs a command on xtask's own terminal; anything but success is an error.
+/// Has a command told to end when xtask is killed outright. The thread that starts it must live as long as it.
+pub fn tied(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            let told = Some(rustix::process::Signal::TERM);
+            Ok(rustix::process::set_parent_process_death_signal(told)?)
+        })
+    }
+}
+
+/// Runs a command whose words are for whoever watches, on stderr: stdout is for what xtask was asked for. Anything but
+/// success is an error.
 pub fn run(command: &mut Command) -> Result<()> {
+    show(command.stdout(std::io::stderr()))
+}
+
+/// Runs a command whose words are what xtask was asked for; anything but success is an error.
+pub fn show(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {}", describe(command)))?;
@@ -73,6 +93,15 @@ mod tests {
         assert_eq!(quote("a b"), "'a b'");
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote(""), "''");
+    }
+
+    #[test]
+    fn what_a_command_says_is_no_output_of_xtask() {
+        // The two of the tests may be one file, but seldom are.
+        let stderr = rustix::fs::fstat(rustix::stdio::stderr()).unwrap();
+        let mut command = Command::new("sh");
+        let same = format!("[ $(stat -Lc %i /proc/$$/fd/1) = {} ]", stderr.st_ino);
+        run(command.args(["-c", &same])).unwrap();
     }
 
     #[test]

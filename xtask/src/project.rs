@@ -45,6 +45,15 @@ impl Project {
             Some(dir) => env::current_dir()?.join(dir),
             None => root.join("target"),
         };
+        for path in [root, &target] {
+            // Cargo, which hands paths on in lines of text, could not either.
+            if path.to_str().is_none_or(|path| path.contains('\n')) {
+                bail!(
+                    "{} is no path to build in: it is not a line of text",
+                    path.display()
+                );
+            }
+        }
         Ok(Self {
             root: root.into(),
             target,
@@ -77,6 +86,16 @@ impl Project {
             }
         }
         cargo.env_remove("CARGO_MANIFEST_DIR");
+        cargo
+    }
+
+    /// A `cargo` for what runs in the guest. The compiler flags of `.cargo/config.toml` are part of what the image is; cargo would
+    /// take those of the environment, which are meant for the host, in their place.
+    pub fn guest_cargo(&self) -> Command {
+        let mut cargo = self.cargo();
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            cargo.env_remove(name);
+        }
         cargo
     }
 }
@@ -124,5 +143,21 @@ impl Toolchain {
             .join(&self.host)
             .join("bin")
             .join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn flags_of_the_environment_do_not_reach_the_guest() {
+        let project = Project::locate().unwrap();
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            let removed = (OsStr::new(name), None);
+            assert!(project.guest_cargo().get_envs().any(|env| env == removed));
+            assert!(!project.cargo().get_envs().any(|env| env == removed));
+        }
     }
 }

@@ -4,12 +4,13 @@
 //! an unchanged image should start QEMU at once.
 
 use std::{
-    env, fs,
+    io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::{cli::BuildOptions, project::Project};
@@ -33,7 +34,6 @@ const FILE: &str = "fingerprint.json";
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
 pub struct Fingerprint {
     options: String,
-    rustflags: Option<String>,
     /// Folders outside the repository that a linked program comes from.
     folders: Vec<PathBuf>,
     /// Path, modification time in ns, length.
@@ -57,16 +57,21 @@ pub fn take(project: &Project, options: &BuildOptions, folders: &[PathBuf]) -> R
     let inside = SOURCES.iter().map(|name| project.root.join(name));
     for path in inside.chain(folders.iter().cloned()) {
         if path.exists() {
-            add(&path, &mut files).with_context(|| format!("cannot read {}", path.display()))?;
+            add(&path, &mut files)?;
         }
     }
     files.sort();
     Ok(Fingerprint {
         options: format!("{options:?}"),
-        rustflags: env::var("RUSTFLAGS").ok(),
         folders: folders.into(),
         files,
     })
+}
+
+/// Notes that what is in `out` is being built anew.
+pub fn forget(out: &Path) -> Result<()> {
+    unless_gone(fs::remove_file(out.join(FILE)))?;
+    Ok(())
 }
 
 /// Notes that the build in `out` is finished.
@@ -75,14 +80,27 @@ pub fn store(fingerprint: &Fingerprint, out: &Path) -> Result<()> {
     Ok(())
 }
 
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 fn add(path: &Path, files: &mut Vec<(PathBuf, u128, u64)>) -> Result<()> {
-    let metadata = fs::symlink_metadata(path)?;
+    // What is listed and then not there, such as an editor's temporary file, is not there.
+    let Some(metadata) = unless_gone(fs::symlink_metadata(path))? else {
+        return Ok(());
+    };
     if metadata.is_dir() {
         let name = path.file_name().unwrap_or_default();
         if name == "target" || name == ".git" {
             return Ok(());
         }
-        for entry in fs::read_dir(path)? {
+        let Some(entries) = unless_gone(fs::read_dir(path))? else {
+            return Ok(());
+        };
+        for entry in entries {
             add(&entry?.path(), files)?;
         }
         return Ok(());

@@ -5,12 +5,12 @@
 //! linked programs after that, and the linker script can place it apart.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use object::{
     Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, elf,
     read::archive::ArchiveFile,
@@ -35,7 +35,7 @@ pub fn build(project: &Project, options: &BuildOptions, out: &Path) -> Result<Pa
     } else {
         "kernel"
     };
-    let mut cargo = project.cargo();
+    let mut cargo = project.guest_cargo();
     // One crate type: cargo skips link-time optimisation for a crate that is also an rlib.
     cargo
         .args([
@@ -58,7 +58,7 @@ pub fn build(project: &Project, options: &BuildOptions, out: &Path) -> Result<Pa
         .join(KERNEL_TARGET)
         .join(profile)
         .join("liblibos_kernel.a");
-    let data = fs::read(&archive).with_context(|| format!("cannot read {}", archive.display()))?;
+    let data = fs::read(&archive)?;
     let surface = surface(&data)?;
 
     let toolchain = project.toolchain()?;

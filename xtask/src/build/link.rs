@@ -1,11 +1,9 @@
 //! The final link: cargo builds the linked programs and `build.rs` adds the objects made here.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use super::{programs::EMPTY_ARCHIVE, write_if_changed};
 use crate::{
@@ -37,7 +35,7 @@ pub fn image(
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut cargo = project.cargo();
+    let mut cargo = project.guest_cargo();
     cargo
         .args([
             "build",
@@ -47,7 +45,7 @@ pub fn image(
             "--target",
             PROGRAM_TARGET,
         ])
-        .env("RUSTOS_OBJECTS", objects.join(":"))
+        .env("RUSTOS_OBJECTS", objects.join("\n"))
         .env("RUSTOS_LIB_DIR", &libraries);
     if options.no_shell {
         cargo.arg("--no-default-features");

@@ -5,12 +5,12 @@
 //! `.apps` then maps names to entry points.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use super::{
     metadata::{Metadata, Program},
@@ -51,7 +51,7 @@ fn build_one(
     open_symbols: &Path,
     out: &Path,
 ) -> Result<PathBuf> {
-    let mut cargo = project.cargo();
+    let mut cargo = project.guest_cargo();
     cargo
         .args([
             "rustc",

@@ -5,15 +5,15 @@
 //! nothing but contents: same files, same bytes.
 
 use std::{
-    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use tar::{Builder, EntryType, Header};
 
-use super::{metadata::Metadata, object_file::ObjectFile, write_if_changed};
+use super::{contents, metadata::Metadata, object_file::ObjectFile, write_if_changed};
 use crate::{cli::BuildOptions, project::Project};
 
 const FOLDER: &str = "multicall/rootfs";
@@ -49,7 +49,7 @@ pub fn build(
     let mut tar = Builder::new(&mut archive);
     add_file(
         &mut tar,
-        ".programs",
+        contents::PROGRAMS,
         0o444,
         (names.join("\n") + "\n").as_bytes(),
     )?;
@@ -128,7 +128,12 @@ fn folder_mode(name: &str) -> u32 {
     }
 }
 
-fn add_file(tar: &mut Builder<&mut Vec<u8>>, name: &str, mode: u32, data: &[u8]) -> Result<()> {
+pub(super) fn add_file(
+    tar: &mut Builder<&mut Vec<u8>>,
+    name: &str,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
     let mut header = header(EntryType::Regular, mode);
     header.set_size(data.len() as u64);
     Ok(tar.append_data(&mut header, name, data)?)
