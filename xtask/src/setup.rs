@@ -3,11 +3,16 @@
 //! The check is a handful of file look-ups, so every verb makes it; only `setup` and a verb that
 //! misses something go on to install.
 
+mod apt_sources;
 mod debian;
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::{
     process,
@@ -16,6 +21,12 @@ use crate::{
 
 /// Oldest QEMU that is known to emulate all that RustOS runs on.
 const QEMU_OLDEST: u32 = 9;
+
+const CROSS_COMPILER: &str = "aarch64-linux-gnu-gcc";
+/// Where Debian puts what the compiler finds by itself: to look there is cheaper than to ask the compiler.
+const DEBIANS_HEADER: &str = "/usr/aarch64-linux-gnu/include/stdio.h";
+/// In the environment it forbids to install anything.
+const NO_INSTALL: &str = "RUSTOS_NO_INSTALL";
 
 /// Something that a verb cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +116,8 @@ impl Need {
             Self::Rustfmt => toolchain.sysroot.join("bin/rustfmt").is_file(),
             Self::Clippy => toolchain.sysroot.join("bin/cargo-clippy").is_file(),
             Self::CrossCompiler => {
-                on_path("aarch64-linux-gnu-gcc").is_some()
-                    && PathBuf::from("/usr/aarch64-linux-gnu/include/stdio.h").is_file()
+                on_path(CROSS_COMPILER).is_some()
+                    && (Path::new(DEBIANS_HEADER).is_file() || cross_compiler_has_headers())
             }
             Self::Qemu => qemu_version().is_some_and(|major| major >= QEMU_OLDEST),
             Self::Browser => browser().is_some(),
@@ -133,7 +144,11 @@ pub fn ensure(project: &Project, needs: &[Need]) -> Result<()> {
     let (by_rustup, by_system): (Vec<Need>, Vec<Need>) = missing
         .into_iter()
         .partition(|need| need.rustup().is_some());
-    let result = add_to_rust(project, &by_rustup).and_then(|()| debian::install(&by_system));
+    let result = if env::var_os(NO_INSTALL).is_some_and(|value| !value.is_empty()) {
+        Err(anyhow!("{NO_INSTALL} is set: nothing is installed"))
+    } else {
+        add_to_rust(project, &by_rustup).and_then(|()| debian::install(&by_system))
+    };
     let still = self::missing(project, needs)?;
     match result {
         Ok(()) if still.is_empty() => Ok(()),
@@ -204,6 +219,14 @@ fn rustup(project: &Project, words: &[&str]) -> Command {
         command.args(["--toolchain", &toolchain]);
     }
     command
+}
+
+fn cross_compiler_has_headers() -> bool {
+    Command::new(CROSS_COMPILER)
+        .args(["-E", "-include", "stdio.h", "-x", "c", "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 /// The file that a command name stands for.

@@ -1,20 +1,23 @@
 //! Installing Debian packages: only with the rights to do so, and only what was found missing.
 
 use std::{
-    fs,
-    path::Path,
+    io::Write,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use tempfile::NamedTempFile;
 
-use super::Need;
-use crate::process;
+use super::{
+    Need,
+    apt_sources::{self, BACKPORTS, Source},
+    on_path,
+};
+use crate::process::{self, quote};
 
 /// The release whose own QEMU is too old and whose backports have a newer one.
 const BACKPORTED_RELEASE: u32 = 12;
-const BACKPORTS: &str = "bookworm-backports";
-const SOURCES_DIR: &str = "/etc/apt/sources.list.d";
 
 /// What apt is to install.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub fn install(needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     let release = supported_release(&os_release())?;
+    // Before anything is changed.
+    on_path("apt-get").context("apt-get is not here")?;
     let admin = Admin::find()?;
     let packages = Packages::of(release, needs);
     if !packages.backported.is_empty() {
@@ -81,10 +86,10 @@ pub fn install(needs: &[Need]) -> Result<()> {
 
 /// What a person with the rights would type to install `needs`, a line each; elsewhere than on a supported Debian nothing.
 pub fn by_hand(needs: &[Need]) -> Vec<String> {
-    lines_by_hand(&os_release(), needs)
+    lines_by_hand(&os_release(), &apt_sources::read(), needs)
 }
 
-fn lines_by_hand(os_release: &str, needs: &[Need]) -> Vec<String> {
+fn lines_by_hand(os_release: &str, sources: &[Source], needs: &[Need]) -> Vec<String> {
     let Ok(release) = supported_release(os_release) else {
         return Vec::new();
     };
@@ -93,8 +98,15 @@ fn lines_by_hand(os_release: &str, needs: &[Need]) -> Vec<String> {
     if packages == Packages::default() {
         return lines;
     }
-    if !packages.backported.is_empty() {
-        lines.push(format!("add the suite {BACKPORTS} to apt's sources"));
+    if !packages.backported.is_empty() && !apt_sources::has_backports(sources) {
+        lines.push(match apt_sources::backports(sources) {
+            Some(new) => {
+                let text: Vec<_> = new.text.lines().map(quote).collect();
+                let text = text.join(" ");
+                format!("printf '%s\\n' {text} | sudo tee {}", quote(&new.path))
+            }
+            None => format!("add the suite {BACKPORTS} to apt's sources"),
+        });
     }
     lines.extend(
         packages
@@ -166,86 +178,27 @@ impl Admin {
     }
 }
 
-/// Makes the backports suite known to apt, from the same place and with the same key as the suites
-/// that are there already.
+/// Makes the backports suite known to apt.
 fn add_backports(admin: &Admin) -> Result<()> {
-    let mut files = vec![Path::new("/etc/apt/sources.list").to_path_buf()];
-    if let Ok(dir) = fs::read_dir(SOURCES_DIR) {
-        files.extend(dir.flatten().map(|entry| entry.path()));
-    }
-    let texts: Vec<_> = files
-        .iter()
-        .filter_map(|file| Some((file, fs::read_to_string(file).ok()?)))
-        .collect();
-    if texts.iter().any(|(_, text)| names_suite(text, BACKPORTS)) {
+    let sources = apt_sources::read();
+    if apt_sources::has_backports(&sources) {
         return Ok(());
     }
-    let (text, ending) = texts
-        .iter()
-        .find_map(
-            |(file, text)| match file.extension().and_then(|e| e.to_str()) {
-                Some("sources") => Some((deb822_entry(text)?, "sources")),
-                _ => Some((one_line_entry(text)?, "list")),
-            },
-        )
+    let new = apt_sources::backports(&sources)
         .context("no apt source of Debian 12 itself was found to derive its backports from")?;
-
-    let staged = std::env::temp_dir().join(format!("rustos-backports-{}", std::process::id()));
-    fs::write(&staged, text)?;
-    let installed = format!("{SOURCES_DIR}/rustos-backports.{ending}");
-    note!("xtask: writing {installed}: Debian 12 itself has only QEMU 7");
-    let result = process::run(
+    let mut staged = NamedTempFile::new()?;
+    staged.write_all(new.text.as_bytes())?;
+    note!(
+        "xtask: writing {}: Debian 12 itself has only QEMU 7",
+        new.path
+    );
+    process::run(
         admin
             .command("install")
             .args(["-m", "644"])
-            .arg(&staged)
-            .arg(&installed),
-    );
-    fs::remove_file(&staged)?;
-    result
-}
-
-/// Whether an uncommented line of an apt source names the suite.
-fn names_suite(text: &str, suite: &str) -> bool {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .any(|line| line.split_whitespace().any(|word| word == suite))
-}
-
-/// The stanza for backports in the deb822 format, from the stanza that has the release itself.
-fn deb822_entry(text: &str) -> Option<String> {
-    let stanza = text.split("\n\n").find(|stanza| {
-        stanza
-            .lines()
-            .filter_map(|line| line.strip_prefix("Suites:"))
-            .any(|suites| suites.split_whitespace().any(|suite| suite == "bookworm"))
-    })?;
-    let mut entry = String::new();
-    for line in stanza.lines().filter(|line| !line.starts_with('#')) {
-        if line.starts_with("Suites:") {
-            entry.push_str(&format!("Suites: {BACKPORTS}\n"));
-        } else if !line.trim().is_empty() {
-            entry.push_str(line);
-            entry.push('\n');
-        }
-    }
-    Some(entry)
-}
-
-/// The same in the one-line format.
-fn one_line_entry(text: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let suite = words.iter().position(|&word| word == "bookworm")?;
-        if words[0] != "deb" {
-            return None;
-        }
-        let before = words[..suite].join(" ");
-        Some(format!(
-            "{before} {BACKPORTS} {}\n",
-            words[suite + 1..].join(" ")
-        ))
-    })
+            .arg(staged.path())
+            .arg(&new.path),
+    )
 }
 
 fn debian_release(os_release: &str) -> Option<u32> {
@@ -265,40 +218,6 @@ fn debian_release(os_release: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const DEB822: &str = "Types: deb\n# a comment\nURIs: http://mirror.example/debian\n\
-        Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /usr/share/key.gpg\n\n\
-        Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\n";
-
-    #[test]
-    fn the_entry_keeps_place_and_key() {
-        assert_eq!(
-            deb822_entry(DEB822).unwrap(),
-            "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\n\
-             Components: main\nSigned-By: /usr/share/key.gpg\n"
-        );
-        assert_eq!(
-            one_line_entry("# deb x\ndeb [signed-by=/k.gpg] http://mirror.example/d bookworm main")
-                .unwrap(),
-            "deb [signed-by=/k.gpg] http://mirror.example/d bookworm-backports main\n"
-        );
-    }
-
-    #[test]
-    fn a_source_without_the_release_gives_nothing() {
-        assert_eq!(deb822_entry("Types: deb\nSuites: nodistro\n"), None);
-        assert_eq!(
-            one_line_entry("deb http://mirror.example/x stable main\n"),
-            None
-        );
-    }
-
-    #[test]
-    fn a_commented_suite_does_not_count() {
-        assert!(names_suite("Suites: bookworm-backports", BACKPORTS));
-        assert!(!names_suite("# Suites: bookworm-backports", BACKPORTS));
-        assert!(!names_suite("Suites: bookworm", BACKPORTS));
-    }
-
     #[test]
     fn only_debian_12_or_later_is_installed_on() {
         for text in [
@@ -309,7 +228,7 @@ mod tests {
         ] {
             let error = supported_release(text).unwrap_err();
             assert!(error.to_string().contains("Debian 12"), "{text}: {error}");
-            assert!(lines_by_hand(text, &[Need::Qemu]).is_empty(), "{text}");
+            assert!(lines_by_hand(text, &[], &[Need::Qemu]).is_empty(), "{text}");
         }
         for (text, release) in [("12", 12), ("13", 13)] {
             let text = format!("ID=debian\nVERSION_ID=\"{text}\"\n");
@@ -330,24 +249,39 @@ mod tests {
 
     #[test]
     fn debian_12_takes_qemu_from_its_backports() {
+        const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"";
+        let from = |suite| Source::of_line(&format!("deb http://mirror.example/d {suite} main"));
         let needs = [Need::CrossCompiler, Need::Qemu];
         assert_eq!(
-            lines_by_hand("ID=debian\nVERSION_ID=\"12\"", &needs),
+            lines_by_hand(DEBIAN_12, &[from("bookworm")], &needs),
             [
-                "add the suite bookworm-backports to apt's sources",
+                "printf '%s\\n' 'deb http://mirror.example/d bookworm-backports main' \
+                 | sudo tee /etc/apt/sources.list.d/rustos-backports.list",
                 "sudo apt-get update",
                 "sudo apt-get install --yes --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
                 "sudo apt-get install --yes --no-install-recommends --target-release bookworm-backports qemu-system-arm",
             ]
         );
         assert_eq!(
-            lines_by_hand("ID=debian\nVERSION_ID=\"13\"", &[Need::Qemu]),
+            lines_by_hand(DEBIAN_12, &[from(BACKPORTS)], &[Need::Qemu]),
+            [
+                "sudo apt-get update",
+                "sudo apt-get install --yes --no-install-recommends --target-release bookworm-backports qemu-system-arm",
+            ]
+        );
+        let nowhere = lines_by_hand(DEBIAN_12, &[], &[Need::Qemu]);
+        assert_eq!(
+            nowhere[0],
+            "add the suite bookworm-backports to apt's sources"
+        );
+        assert_eq!(
+            lines_by_hand("ID=debian\nVERSION_ID=\"13\"", &[], &[Need::Qemu]),
             [
                 "sudo apt-get update",
                 "sudo apt-get install --yes --no-install-recommends qemu-system-arm"
             ]
         );
-        assert!(lines_by_hand("ID=debian\nVERSION_ID=\"12\"", &[Need::Clippy]).is_empty());
+        assert!(lines_by_hand(DEBIAN_12, &[], &[Need::Clippy]).is_empty());
     }
 
     #[test]
