@@ -38,7 +38,7 @@ pub struct Image {
     /// The flat image: Linux arm64 `Image` format.
     pub file: PathBuf,
     /// The same as ELF, with symbols and line tables; it may be missing beside an image built elsewhere.
-    pub elf: PathBuf,
+    elf: PathBuf,
 }
 
 impl Image {

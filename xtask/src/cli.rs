@@ -117,16 +117,16 @@ pub struct RunOptions {
     /// Seconds until the guest is stopped [default with -c: 60; interactive: none]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
-    /// Show the kernel's log on stderr
+    /// Show the kernel's log: on stderr, in an interactive session on the terminal
     #[arg(long, short)]
     pub verbose: bool,
     /// Words to add to the kernel's command line
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true, value_parser = boot_words)]
     pub append: Option<String>,
     #[command(flatten)]
     pub build: BuildOptions,
     /// Boot this image and build nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["debug", "no_shell"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["debug", "no_shell", "tests"])]
     pub image: Option<PathBuf>,
     /// Further arguments for QEMU
     #[arg(last = true, value_name = "QEMU-ARGS")]
@@ -145,19 +145,19 @@ pub enum TestKind {
     Stress,
     /// Scripts compared byte for byte with GNU's results, and the README's examples
     Integration,
-    /// All of these
+    /// All of these, as without a KIND; `--all` is something else
     All,
 }
 
 #[derive(Args)]
 pub struct TestOptions {
-    /// Which kind of test
-    #[arg(value_enum, default_value_t = TestKind::All)]
-    pub kind: TestKind,
+    /// Which kind of test [default: all]
+    #[arg(value_enum, conflicts_with = "suite")]
+    pub kind: Option<TestKind>,
     /// Test the release kernel instead of the one with assertions
     #[arg(long)]
     pub release: bool,
-    /// Test both kernels, one after the other, each on 1, 2 and 4 cores
+    /// The whole matrix: both kernels, one after the other, each on 1, 2 and 4 cores, and the image without the shell
     #[arg(long, conflicts_with = "release")]
     pub all: bool,
     /// Numbers of cores that the groups of ktest run on [default: 4; with --all 1,2,4]
@@ -167,7 +167,7 @@ pub struct TestOptions {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "all", "watch"])]
     pub image: Option<PathBuf>,
     /// Run again whenever a source file changes
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "image"])]
     pub watch: bool,
     /// Only this suite (see --list)
     #[arg(long, value_name = "NAME")]
@@ -182,7 +182,7 @@ pub struct TestOptions {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
     /// Write the scenarios' expected results anew, from the host's tools
-    #[arg(long, conflicts_with_all = ["list", "watch"])]
+    #[arg(long, conflicts_with_all = ["list", "watch", "release", "all"])]
     pub record: bool,
 }
 
@@ -207,8 +207,11 @@ pub struct DebugOptions {
     #[command(flatten)]
     pub build: BuildOptions,
     /// TCP port of QEMU's GDB server
-    #[arg(long, default_value_t = 1234)]
+    #[arg(long, default_value_t = 1234, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+    /// Boot this image and build nothing; FILE.elf stands beside FILE.img
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["debug", "no_shell", "tests"])]
+    pub image: Option<PathBuf>,
     /// Print the commands and start nothing
     #[arg(long)]
     pub print: bool,
@@ -257,8 +260,8 @@ pub struct BenchOptions {
     /// Boot only this guest
     #[arg(long, value_enum, value_name = "GUEST")]
     pub only: Option<BenchGuest>,
-    /// Append the results to docs/bench/history.jsonl and write docs/performance.md anew
-    #[arg(long)]
+    /// Append the results to docs/bench/history.jsonl and write docs/performance.md anew: all measures, and none failed
+    #[arg(long, conflicts_with = "names")]
     pub record: bool,
     /// Write the page of charts here [default: target/bench/report.html]
     #[arg(long, value_name = "FILE")]
@@ -310,6 +313,19 @@ fn machine(text: &str) -> Result<String, String> {
     }
 }
 
+/// xtask itself says how the serial line is used; what it is told here would win.
+fn boot_words(text: &str) -> Result<String, String> {
+    let own = |word: &&str| {
+        ["console=", "cmd=", "status="]
+            .iter()
+            .any(|own| word.starts_with(own))
+    };
+    match text.split_whitespace().find(own) {
+        Some(word) => Err(format!("`{word}` is for xtask alone to say")),
+        None => Ok(text.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,6 +349,13 @@ mod tests {
             &["run", "--memory", "much"],
             &["run", "--smp", "0"],
             &["run", "--machine", "pc"],
+            &["run", "--append", "init=ls console=tty"],
+            &["run", "--image", "f", "--tests"],
+            &["debug", "--port", "0"],
+            &["test", "memory", "--suite", "host"],
+            &["test", "--watch", "--image", "f"],
+            &["test", "--record", "--all"],
+            &["bench", "--record", "getpid"],
             &["test", "everything"],
             &["no-such-verb"],
         ] {

@@ -85,6 +85,41 @@ fn message(kind: u8, payload: &[u8]) -> Message {
     }
 }
 
+/// The frame that text on a terminal may end with: the status of the program in init's place.
+#[derive(Default)]
+pub struct Farewell {
+    held: Vec<u8>,
+}
+
+impl Farewell {
+    const HEAD: [u8; 4] = [MARK, 4, 4, 0];
+    const LENGTH: usize = Self::HEAD.len() + 4;
+
+    /// Adds received bytes and returns those that are text for certain.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let may_be_its_start = |from: &usize| {
+            let end = &self.held[*from..];
+            end.iter().zip(Self::HEAD).all(|(&is, head)| is == head)
+        };
+        let earliest = self.held.len().saturating_sub(Self::LENGTH);
+        let from = (earliest..self.held.len())
+            .find(may_be_its_start)
+            .unwrap_or(self.held.len());
+        self.held.drain(..from).collect()
+    }
+
+    /// At the line's end: the status, or text that only looked like one.
+    pub fn end(self) -> Result<i32, Vec<u8>> {
+        match self.held[..] {
+            [.., a, b, c, d] if self.held.len() == Self::LENGTH => {
+                Ok(i32::from_le_bytes([a, b, c, d]))
+            }
+            _ => Err(self.held),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +174,22 @@ mod tests {
                 Message::Unknown(4, b"x".into())
             ]
         );
+    }
+
+    #[test]
+    fn a_status_is_found_at_the_end_of_text_only() {
+        let status = encode(4, &3i32.to_le_bytes());
+        let text = [b"a\xF5b".to_vec(), status.clone(), b"c\xF5\x04".to_vec()].concat();
+        let line = [text.clone(), status].concat();
+        for cut in 0..=line.len() {
+            let mut farewell = Farewell::default();
+            let mut shown = farewell.feed(&line[..cut]);
+            shown.extend(farewell.feed(&line[cut..]));
+            assert_eq!(shown, text);
+            assert_eq!(farewell.end(), Ok(3));
+        }
+        let mut farewell = Farewell::default();
+        assert_eq!(farewell.feed(&text), text[..text.len() - 2]);
+        assert_eq!(farewell.end(), Err(b"\xF5\x04".to_vec()));
     }
 }

@@ -15,7 +15,10 @@ mod bench;
 mod build;
 mod checks;
 mod cli;
+mod deadline;
 mod debug;
+mod emulator;
+mod failure;
 mod frames;
 mod guest;
 mod process;
@@ -24,6 +27,7 @@ mod project;
 mod qemu;
 mod run;
 mod setup;
+mod signals;
 mod size;
 mod terminal;
 mod test;
@@ -38,10 +42,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            note!("xtask: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => ExitCode::from(failure::conclude(&error)),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What xtask itself prints. `println!` panics where the reader has gone away or the disk is full, and
 //! the status would be the panic's.
 
+#[cfg(not(test))]
+use std::io::Write;
 use std::{
     fmt::Arguments,
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     process,
 };
 
@@ -26,19 +28,6 @@ pub fn stdout(line: Arguments) {
     }
 }
 
-#[cfg(not(test))]
-fn write_line(line: Arguments) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
-}
-
-/// The harness of the tests keeps what `println!` says to itself.
-#[cfg(test)]
-#[expect(clippy::print_stdout)]
-fn write_line(line: Arguments) -> io::Result<()> {
-    println!("{line}");
-    Ok(())
-}
-
 /// Says so, unless the reader just had enough; returns the status that this comes to.
 fn lost(error: &io::Error) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
@@ -50,5 +39,30 @@ fn lost(error: &io::Error) -> u8 {
 
 /// Losing stderr is no reason to stop.
 pub fn stderr(line: Arguments) {
-    writeln!(io::stderr(), "{line}").ok();
+    write_complaint(line).ok();
+}
+
+#[cfg(not(test))]
+fn write_line(line: Arguments) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+#[cfg(not(test))]
+fn write_complaint(line: Arguments) -> io::Result<()> {
+    writeln!(io::stderr(), "{line}")
+}
+
+/// The harness of the tests keeps what the standard macros say to itself.
+#[cfg(test)]
+#[expect(clippy::print_stdout)]
+fn write_line(line: Arguments) -> io::Result<()> {
+    println!("{line}");
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stderr)]
+fn write_complaint(line: Arguments) -> io::Result<()> {
+    eprintln!("{line}");
+    Ok(())
 }

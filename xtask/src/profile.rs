@@ -10,21 +10,22 @@ mod stub;
 mod symbols;
 
 use std::{
-    fs,
     io::Write,
-    path::{Path, PathBuf},
+    os::{fd::AsRawFd, unix::net::UnixStream},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
+use fs_err as fs;
 
 use crate::{
     build::{self, Image},
     cli::{BuildOptions, MachineOptions, ProfileOptions},
-    guest::{self, Captured, End, Input},
+    emulator::Call,
+    guest::{self, End},
     project::Project,
-    qemu, setup,
+    qemu, run, setup,
 };
 use stacks::Stacks;
 use symbols::Symbols;
@@ -42,32 +43,34 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
             build::image(project, &build)?
         }
     };
-    let symbols = Symbols::load(&image.elf)?;
+    let symbols = Symbols::load(image.elf()?)?;
     let folder = project.target.join("profile");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::create_dir_all(&folder)?;
 
-    let socket = Socket(folder.join(format!("gdb.{}", std::process::id())));
-    let sampler = thread::spawn({
-        let path = socket.0.clone();
-        let pause = Duration::from_secs(1) / options.rate;
-        move || stub::sample(&path, pause)
-    });
-    let mut output = Captured::default();
-    let mut arguments = arguments(&image, &options.command);
-    arguments.extend(held_for(&socket.0));
-    let boot = guest::boot(
-        &arguments,
-        Input::Bytes(Vec::new()),
-        &mut output,
-        Some(options.timeout),
-    )?;
-    let samples = match sampler.join() {
-        Ok(samples) => samples?,
-        Err(_) => anyhow::bail!("the sampling thread panicked"),
+    let (ours, qemus) = UnixStream::pair()?;
+    let mut call = Call::from(arguments(&image, &options.command));
+    call.arguments.extend(held_for(&qemus));
+    call.passed.push(qemus.into());
+    let pause = Duration::from_secs(1) / options.rate;
+    let sampler = thread::spawn(move || stub::sample(ours, pause));
+    let (boot, output) = guest::capture(call, options.timeout)?;
+    let Ok(samples) = sampler.join() else {
+        bail!("the sampling thread panicked");
+    };
+    let samples = match samples {
+        // QEMU's own reason says more than that its stub was lost.
+        Err(_) if !matches!(boot.end, End::Exit(_)) => Vec::new(),
+        samples => samples?,
     };
 
     std::io::stdout().write_all(&output.stdout)?;
-    std::io::stderr().write_all(&output.stderr)?;
+    // As everywhere, losing stderr is no reason to stop.
+    std::io::stderr().write_all(&output.stderr).ok();
+    if samples.is_empty() {
+        let status = run::conclude(&boot, false);
+        note!("xtask: the guest ended before the first sample");
+        return Ok(status.max(1));
+    }
     let stacks = Stacks::new(&samples, &symbols);
     let file = match &options.graph {
         Some(file) => file.clone(),
@@ -87,13 +90,7 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         Err(error) => note!("xtask: the calls could not be counted: {error:#}"),
     }
     note!("xtask: wrote {}", file.display());
-    match boot.end {
-        End::Exit(status) => Ok((status & 0xff) as u8),
-        other => {
-            note!("{}\nxtask: the guest ended early: {other:?}", boot.log);
-            Ok(1)
-        }
-    }
+    Ok(run::conclude(&boot, false))
 }
 
 fn arguments(image: &Image, command: &str) -> Vec<String> {
@@ -107,23 +104,15 @@ fn arguments(image: &Image, command: &str) -> Vec<String> {
     arguments
 }
 
-fn held_for(socket: &Path) -> [String; 3] {
-    // A comma would end the path; QEMU takes two for one.
-    let path = socket.display().to_string().replace(',', ",,");
+/// QEMU waits for the sampler, so that the boot is seen as well. A socket without a name is in nobody's way, and ends with
+/// QEMU.
+fn held_for(socket: &UnixStream) -> [String; 5] {
+    let descriptor = socket.as_raw_fd();
     [
-        // Held until the sampler has come, so that the boot is seen as well.
         "-S".into(),
+        "-chardev".into(),
+        format!("socket,id=gdb,fd={descriptor}"),
         "-gdb".into(),
-        format!("unix:{path},server=on,wait=off"),
+        "chardev:gdb".into(),
     ]
-}
-
-/// A socket's file, which goes away with the value.
-struct Socket(PathBuf);
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // QEMU may have removed it.
-        fs::remove_file(&self.0).ok();
-    }
 }

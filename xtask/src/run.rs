@@ -11,7 +11,6 @@ use crate::{
     build,
     cli::RunOptions,
     guest::{self, Boot, End, Input, Output},
-    out::STATUS_PIPE,
     project::Project,
     qemu, setup, terminal,
 };
@@ -19,6 +18,8 @@ use crate::{
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 /// As `timeout` of coreutils.
 const STATUS_TIMED_OUT: u8 = 124;
+/// Has the kernel send all of its messages.
+const EVERYTHING_LOGGED: &str = "loglevel=7";
 /// The machine, not the command, failed.
 const STATUS_MACHINE: u8 = 125;
 
@@ -29,17 +30,26 @@ pub fn run(project: &Project, options: &RunOptions) -> Result<u8> {
         Some(file) => build::Image::existing(file)?,
         None => build::image(project, &options.build)?,
     };
-    let mut words = Vec::new();
+    // Of two words that say the same, the kernel takes the first.
+    let mut words: Vec<_> = options.append.iter().cloned().collect();
     if let Some(init) = &options.build.init {
         words.push(format!("init={init}"));
     }
-    words.extend(options.append.clone());
+    if options.verbose {
+        words.push(EVERYTHING_LOGGED.into());
+    }
 
     if options.command.is_none() && io::stdin().is_terminal() && io::stdout().is_terminal() {
         words.push(terminal::words());
+        words.push(terminal::WITH_STATUS.into());
         let mut arguments = qemu::arguments(&image.file, &options.machine, &words.join(" "));
         arguments.extend(options.extra.iter().cloned());
-        return terminal::session(&arguments, options.timeout);
+        let boot = Boot {
+            end: terminal::session(arguments, options.timeout)?,
+            // It was on the terminal.
+            log: String::new(),
+        };
+        return Ok(conclude(&boot, true));
     }
 
     words.push("console=framed".into());
@@ -57,15 +67,15 @@ pub fn run(project: &Project, options: &RunOptions) -> Result<u8> {
     }
     let mut arguments = qemu::arguments(&image.file, &options.machine, &words.join(" "));
     arguments.extend(options.extra.iter().cloned());
-    let mut output = HostOutput {
+    let output = HostOutput {
         verbose: options.verbose,
     };
-    let boot = guest::boot(&arguments, Input::Host, &mut output, limit)?;
+    let boot = guest::boot(arguments, Input::Host, output, limit)?;
     Ok(conclude(&boot, options.verbose))
 }
 
 /// Says on stderr what went wrong with the machine, if anything did; returns the status.
-fn conclude(boot: &Boot, log_shown: bool) -> u8 {
+pub fn conclude(boot: &Boot, log_shown: bool) -> u8 {
     let explain = |reason: &str| {
         if !log_shown && !boot.log.is_empty() {
             note!(
@@ -90,8 +100,6 @@ fn conclude(boot: &Boot, log_shown: bool) -> u8 {
             explain(&format!("stopped after {} s (--timeout)", limit.as_secs()));
             STATUS_TIMED_OUT
         }
-        End::Signal(signal) => (128 + signal) as u8,
-        End::OutputClosed => STATUS_PIPE,
     }
 }
 
@@ -156,7 +164,5 @@ mod tests {
         assert_eq!(status(End::Panic("p".into())), 125);
         assert_eq!(status(End::Died("d".into())), 125);
         assert_eq!(status(End::TimedOut(Duration::from_secs(1))), 124);
-        assert_eq!(status(End::Signal(2)), 130);
-        assert_eq!(status(End::OutputClosed), 141);
     }
 }

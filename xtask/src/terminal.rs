@@ -2,28 +2,36 @@
 
 use std::{
     env,
-    io::{Read, Write},
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
+    ffi::c_int,
+    io::{self, ErrorKind, Read, Write},
+    process::Stdio,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustix::{
     stdio,
     termios::{self, OptionalActions, Termios},
 };
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
+
+use crate::{
+    deadline::Deadline,
+    emulator::{self, Emulator},
+    failure::Failure,
+    frames::Farewell,
+    guest::End,
+    signals,
 };
 
-use crate::qemu;
-
+/// How long QEMU may take to end once its serial line has.
+const END_LIMIT: Duration = Duration::from_secs(30);
 /// Ctrl-]: telnet's escape, which no line editor uses.
 const ESCAPE: u8 = 0x1d;
+
+/// Has the kernel end a terminal's text with the status of the program in init's place.
+pub const WITH_STATUS: &str = "status=framed";
 
 /// The terminal's size and type as words of the kernel's command line.
 pub fn words() -> String {
@@ -48,106 +56,94 @@ pub fn words() -> String {
 enum Event {
     /// The escape sequence that ends QEMU by force.
     Quit,
-    Signal(i32),
-    LineEnded,
+    Signal(c_int),
+    OutputLost(io::Error),
+    /// With the status that stood at its end.
+    LineEnded(Option<i32>),
 }
 
 /// Runs QEMU on the terminal until the guest powers off.
-pub fn session(arguments: &[String], limit: Option<Duration>) -> Result<u8> {
-    let mut command = Command::new(qemu::PROGRAM);
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0);
-    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            let kill = Some(rustix::process::Signal::KILL);
-            rustix::process::set_parent_process_death_signal(kill)?;
-            Ok(())
-        });
-    }
-    let mut child = command.spawn().context("cannot start QEMU")?;
+pub fn session(arguments: Vec<String>, limit: Option<Duration>) -> Result<End> {
+    let (piped, shown) = (Stdio::piped, Stdio::inherit());
+    let mut qemu = Emulator::start(arguments, piped(), piped(), shown)?;
     let raw = RawMode::enter()?;
-    let outcome = talk(&mut child, limit);
-    // Failing means that it has ended already.
-    child.kill().ok();
-    let status = child.wait();
+    let outcome = talk(&mut qemu, limit);
+    // The line closes a moment before the process ends.
+    let status = match outcome {
+        Ok(Some(Event::LineEnded(_))) => qemu.end_within(END_LIMIT),
+        _ => None,
+    };
+    qemu.kill();
     drop(raw);
     match outcome? {
-        Event::LineEnded => match status?.code() {
-            Some(0) => Ok(0),
-            Some(code) => bail!("QEMU ended with status {code}"),
-            None => Ok(0),
-        },
-        Event::Quit => {
+        None => Ok(End::TimedOut(limit.unwrap_or_default())),
+        Some(Event::Quit) => {
             note!("\nxtask: QEMU ended by Ctrl-] x");
-            Ok(0)
+            Ok(End::Exit(0))
         }
-        Event::Signal(signal) => Ok((128 + signal) as u8),
+        Some(Event::Signal(signal)) => Err(Failure::Interrupted(signal).into()),
+        Some(Event::OutputLost(error)) => Err(error).context("cannot write to the terminal"),
+        Some(Event::LineEnded(reported)) => Ok(match status.map(emulator::complaint) {
+            Some(None) => End::Exit(reported.unwrap_or(0)),
+            Some(Some(why)) => End::Died(why),
+            None => End::Died("QEMU closed the serial line and did not end".into()),
+        }),
     }
 }
 
-fn talk(child: &mut Child, limit: Option<Duration>) -> Result<Event> {
+/// What ended the session; `None` is the time limit.
+fn talk(qemu: &mut Emulator, limit: Option<Duration>) -> Result<Option<Event>> {
+    let deadline = Deadline::from(limit);
     let (send, events) = mpsc::channel();
-    let mut line = child.stdout.take().context("QEMU's stdout is a pipe")?;
-    let serial = child.stdin.take().context("QEMU's stdin is a pipe")?;
+    let line = qemu.child.stdout.take().context("stdout is a pipe")?;
+    let serial = qemu.child.stdin.take().context("stdin is a pipe")?;
+    // In every thread: the receiver is gone when the session is over anyway.
     thread::spawn({
         let send = send.clone();
-        move || {
-            let mut stdout = std::io::stdout();
-            let mut buffer = [0; 4096];
-            while let Ok(count) = line.read(&mut buffer) {
-                let shown = count > 0
-                    && stdout
-                        .write_all(&buffer[..count])
-                        .and_then(|()| stdout.flush())
-                        .is_ok();
-                if !shown {
-                    break;
-                }
-            }
-            // The receiver is gone when the session is over anyway.
-            send.send(Event::LineEnded).ok();
-        }
+        move || send.send(show(line)).ok()
     });
     thread::spawn({
         let send = send.clone();
         move || type_in(serial, &send)
     });
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            if send.send(Event::Signal(signal)).is_err() {
-                return;
-            }
-        }
-    });
-    let deadline = limit.map(|limit| Instant::now() + limit);
-    let wait = deadline.map_or(Duration::MAX, |d| {
-        d.saturating_duration_since(Instant::now())
-    });
-    let event = match events.recv_timeout(wait) {
-        Ok(event) => event,
-        Err(RecvTimeoutError::Timeout) => bail!("stopped after the time limit (--timeout)"),
-        Err(RecvTimeoutError::Disconnected) => Event::LineEnded,
-    };
-    if matches!(event, Event::LineEnded) {
-        // The line closes a moment before the process ends.
-        for _ in 0..500 {
-            if child.try_wait()?.is_some() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(2));
+    let _listening = signals::listen(move |signal| {
+        send.send(Event::Signal(signal)).ok();
+    })?;
+    match events.recv_timeout(deadline.left()) {
+        Ok(event) => Ok(Some(event)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Ok(Some(Event::LineEnded(None))),
+    }
+}
+
+/// Passes what the guest says to the terminal, to the end of either.
+fn show(mut line: impl Read) -> Event {
+    let mut stdout = io::stdout();
+    let mut write = |bytes: &[u8]| stdout.write_all(bytes).and_then(|()| stdout.flush());
+    let mut farewell = Farewell::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = match line.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        if let Err(error) = write(&farewell.feed(&buffer[..count])) {
+            return Event::OutputLost(error);
         }
     }
-    Ok(event)
+    match farewell.end() {
+        Ok(status) => Event::LineEnded(Some(status)),
+        Err(text) => match write(&text) {
+            Ok(()) => Event::LineEnded(None),
+            Err(error) => Event::OutputLost(error),
+        },
+    }
 }
 
 /// Passes keys to the guest; Ctrl-] x ends QEMU, Ctrl-] Ctrl-] is one Ctrl-].
 fn type_in(mut serial: impl Write, send: &Sender<Event>) {
-    let mut stdin = std::io::stdin().lock();
+    let mut stdin = io::stdin().lock();
     let mut escape = Escape::default();
     let mut buffer = [0; 1024];
     while let Ok(count) = stdin.read(&mut buffer) {

@@ -112,11 +112,10 @@ impl Turn<'_> {
                 continue;
             }
             note!("xtask: {} (instructions): {name}", self.guest.name());
-            let mut output = Timed::new();
             let limit = Duration::from_secs(BOOT_LIMIT);
-            let boot = self
-                .guest
-                .boot(self.clock, self.options, 1, command, &mut output, limit)?;
+            let (boot, output) =
+                self.guest
+                    .boot(self.clock, self.options, 1, command, Timed::new(), limit)?;
             let figure = match command {
                 None => [boot.log.as_bytes(), &output.stdout, &output.stderr]
                     .into_iter()
@@ -169,15 +168,14 @@ impl Turn<'_> {
                 }
             })
             .sum();
-        let mut output = Timed::new();
         let limit = Duration::from_secs(BOOT_LIMIT + seconds);
         let cores = batch.first().map_or(1, |measure| measure.cores());
-        let boot = self.guest.boot(
+        let (boot, output) = self.guest.boot(
             self.clock,
             self.options,
             cores,
             Some(&command),
-            &mut output,
+            Timed::new(),
             limit,
         )?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -205,7 +203,6 @@ impl Turn<'_> {
                 End::Panic(text) => format!("the kernel panicked: {text}"),
                 End::Died(how) => how.clone(),
                 End::TimedOut(limit) => format!("no result within {} s", limit.as_secs()),
-                End::Signal(_) | End::OutputClosed => anyhow::bail!("interrupted"),
             };
             let said = String::from_utf8_lossy(&output.stderr);
             let log = format!("{}\n{said}", tail(&boot.log));

@@ -64,15 +64,15 @@ impl Guest {
     }
 
     /// Boots and runs one command, or only the benchmark as PID 1.
-    pub fn boot(
+    pub fn boot<O: Output>(
         &self,
         clock: Clock,
         options: &BenchOptions,
         cores: u8,
         command: Option<&str>,
-        output: &mut dyn Output,
+        output: O,
         limit: Duration,
-    ) -> Result<Boot> {
+    ) -> Result<(Boot, O)> {
         let machine = MachineOptions {
             memory: options.memory,
             smp: match clock {
@@ -96,6 +96,6 @@ impl Guest {
         if clock == Clock::Instructions {
             arguments.extend(SAME_EVERY_TIME.map(String::from));
         }
-        guest::boot(&arguments, Input::Silence, output, Some(limit))
+        guest::boot_into(arguments, Input::Silence, output, limit)
     }
 }

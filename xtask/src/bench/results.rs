@@ -1,6 +1,6 @@
 //! The results of one run, as kept in a file and in the history.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use crate::{
     project::Project,
     qemu,
 };
+
+use fs_err as fs;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
@@ -141,14 +143,14 @@ impl Results {
     }
 
     pub fn load(file: &Path) -> Result<Self> {
-        let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = fs::read(file)?;
         serde_json::from_slice(&text)
             .with_context(|| format!("{} holds no results of `bench`", file.display()))
     }
 
     pub fn store(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)?;
-        fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+        Ok(fs::write(file, text)?)
     }
 
     pub fn find(&self, name: &str) -> Option<&Measured> {
@@ -236,10 +238,9 @@ impl Results {
 /// What the image and its parts weigh.
 pub fn sizes(image: &Image) -> Result<Vec<Named>> {
     use object::{Object, ObjectSection};
-    let file = fs::metadata(&image.file)
-        .with_context(|| format!("cannot read {}", image.file.display()))?;
-    let elf =
-        fs::read(&image.elf).with_context(|| format!("cannot read {}", image.elf.display()))?;
+    let file = fs::metadata(&image.file)?;
+    let elf = image.elf()?;
+    let elf = fs::read(elf)?;
     let elf = object::File::parse(&*elf)?;
     let kernel = elf
         .sections()

@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
     io::{BufRead, BufReader, Write},
     ops::Range,
     path::{Path, PathBuf},
@@ -15,10 +14,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use fs_err::{self as fs, File, OpenOptions};
 use rustix::fs::{CWD, FileType, Mode};
 
 use super::symbols::Symbols;
-use crate::guest::{self, Captured, End, Input};
+use crate::guest::{self, End};
 
 /// The line that ends the count; QEMU writes no such one.
 const END: &str = "end of the count";
@@ -52,18 +52,14 @@ pub fn count(
     let mut end = OpenOptions::new().read(true).write(true).open(&pipe.path)?;
     let reader = end.try_clone()?;
     let counter = thread::spawn(move || by_address(reader));
-    let mut output = Captured::default();
-    let boot = guest::boot(
-        &arguments,
-        Input::Bytes(Vec::new()),
-        &mut output,
-        Some(limit),
-    );
-    writeln!(end, "{END}")?;
+    let boot = guest::capture(arguments, limit);
+    // QEMU may have been stopped within a line.
+    writeln!(end, "\n{END}")?;
     let by_address = counter
         .join()
         .map_err(|_| anyhow!("the counting thread panicked"))??;
-    match boot?.end {
+    let (boot, output) = boot?;
+    match boot.end {
         End::Exit(_) => {}
         other => return Err(anyhow!("the guest ended early: {other:?}")),
     }
@@ -118,7 +114,7 @@ struct Pipe {
 
 impl Pipe {
     fn new(path: PathBuf) -> Result<Self> {
-        std::fs::remove_file(&path).ok();
+        fs::remove_file(&path).ok();
         let mode = Mode::RUSR | Mode::WUSR;
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, mode, 0)
             .with_context(|| format!("cannot make the FIFO {}", path.display()))?;
@@ -128,7 +124,7 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.path).ok();
+        fs::remove_file(&self.path).ok();
     }
 }
 

@@ -1,8 +1,9 @@
 //! Samples summed up: by stack for the flame graph, by symbol for the table.
 
-use std::{collections::BTreeMap, fs::File, io::BufWriter, path::Path};
+use std::{collections::BTreeMap, io::BufWriter, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
+use fs_err::File;
 use inferno::flamegraph::{self, Options};
 
 use super::{calls::Calls, stub::Sample, symbols::Symbols};
@@ -55,7 +56,7 @@ impl Stacks {
             options.no_javascript = true;
             options.min_width = 1.0;
         }
-        let to = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+        let to = File::create(file)?;
         flamegraph::from_lines(
             &mut options,
             lines.iter().map(String::as_str),

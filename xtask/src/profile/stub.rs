@@ -3,15 +3,13 @@
 use std::{
     io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
-    path::Path,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 
-/// How long QEMU may take to listen, and to answer.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long QEMU may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// Frames of one sample, in case the chain is damaged.
 const DEEPEST: usize = 64;
@@ -24,9 +22,10 @@ const INTERRUPT: u8 = 3;
 /// Addresses of one stop, innermost first.
 pub type Sample = Vec<u64>;
 
-/// Samples until the guest is gone.
-pub fn sample(socket: &Path, pause: Duration) -> Result<Vec<Sample>> {
-    let mut stub = Stub::connect(socket)?;
+/// Samples until the guest is gone; `line` leads to QEMU's stub.
+pub fn sample(line: UnixStream, pause: Duration) -> Result<Vec<Sample>> {
+    line.set_read_timeout(Some(ANSWER_LIMIT))?;
+    let mut stub = Stub { line };
     let mut samples = Vec::new();
     loop {
         if !stub.resume_for(pause)? {
@@ -44,19 +43,6 @@ struct Stub {
 }
 
 impl Stub {
-    fn connect(socket: &Path) -> Result<Self> {
-        let deadline = Instant::now() + CONNECT_LIMIT;
-        let line = loop {
-            match UnixStream::connect(socket) {
-                Ok(line) => break line,
-                Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(error).context("QEMU's GDB stub does not answer"),
-            }
-        };
-        line.set_read_timeout(Some(ANSWER_LIMIT))?;
-        Ok(Self { line })
-    }
-
     /// Lets the guest run for a while; whether it is still there.
     fn resume_for(&mut self, pause: Duration) -> Result<bool> {
         if !self.send("c")? {

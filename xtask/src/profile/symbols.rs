@@ -1,8 +1,9 @@
 //! Addresses of the image to names: kernel, libc and programs are one ELF.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 use object::{Object, ObjectSymbol, SymbolKind};
 
 pub struct Symbols {
@@ -12,7 +13,7 @@ pub struct Symbols {
 
 impl Symbols {
     pub fn load(elf: &Path) -> Result<Self> {
-        let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+        let bytes = fs::read(elf)?;
         let file = object::File::parse(&*bytes)?;
         let table = file
             .symbols()

@@ -9,7 +9,7 @@ use super::{guest_suites::explain, image, report::Report};
 use crate::{
     build::{self, Image},
     cli::{BuildOptions, MachineOptions},
-    guest::{self, Captured, End, Input},
+    guest::{self, End},
     project::Project,
     qemu,
 };
@@ -62,13 +62,7 @@ pub fn run(project: &Project, suite: &str, report: &mut Report) -> Result<()> {
 fn ends(image: &Image, words: &str, stdout: &str, status: i32) -> Result<Result<(), String>> {
     let words = format!("console=framed {words}");
     let arguments = qemu::arguments(&image.file, &MachineOptions::default(), &words);
-    let mut output = Captured::default();
-    let boot = guest::boot(
-        &arguments,
-        Input::Bytes(Vec::new()),
-        &mut output,
-        Some(LIMIT),
-    )?;
+    let (boot, output) = guest::capture(arguments, LIMIT)?;
     let found = String::from_utf8_lossy(&output.stdout);
     Ok(if boot.end == End::Exit(status) && found == stdout {
         Ok(())

@@ -2,13 +2,13 @@
 //! shows its charts in a browser. The image it measures must not outgrow its limit.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 
 use super::report::Report;
 use crate::{
@@ -46,7 +46,7 @@ const BROWSER_LIMIT: Duration = Duration::from_secs(120);
 /// `all` makes a missing browser a failure.
 pub fn run(project: &Project, suite: &str, all: bool, report: &mut Report) -> Result<()> {
     let folder = project.target.join("bench-test");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::create_dir_all(&folder)?;
     const PAGE: &str = "the page shows its charts in a browser";
     match browser(project) {
         Ok(browser) => {
@@ -104,9 +104,7 @@ pub fn run(project: &Project, suite: &str, all: bool, report: &mut Report) -> Re
 }
 
 fn is_small(image: &Image) -> Result<()> {
-    let size = fs::metadata(&image.file)
-        .with_context(|| format!("cannot read {}", image.file.display()))?
-        .len();
+    let size = fs::metadata(&image.file)?.len();
     if size > LARGEST_IMAGE {
         bail!("{size} bytes, more than {LARGEST_IMAGE}");
     }
@@ -196,8 +194,8 @@ fn dump_dom(browser: &Path, page: &Path, folder: &Path) -> Result<String> {
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{}", page.display()))
         .stdin(std::process::Stdio::null())
-        .stdout(fs::File::create(&out)?)
-        .stderr(fs::File::create(folder.join("browser.log"))?)
+        .stdout(fs::File::create(&out)?.into_file())
+        .stderr(fs::File::create(folder.join("browser.log"))?.into_file())
         .spawn()
         .with_context(|| format!("cannot start {}", browser.display()))?;
     let deadline = Instant::now() + BROWSER_LIMIT;

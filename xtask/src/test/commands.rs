@@ -1,17 +1,26 @@
 //! xtask as a command: what `run -c` gives back of a guest, and what wrong use of a verb gets.
 
 use std::{
-    fs,
     io::Write,
     path::PathBuf,
     process::{Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
-use super::report::Report;
-use crate::build::Image;
+use super::{guest_suites::explain, report::Report};
+use crate::{
+    build::Image,
+    cli::MachineOptions,
+    guest::{self, End},
+    process, qemu, terminal,
+};
+
+/// For a boot that is no call of xtask: those have one.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// One call of xtask, and what must come of it.
 struct Call {
@@ -81,11 +90,10 @@ const CALLS: &[Call] = &[
     },
     Call {
         claim: "a time limit ends what hangs",
-        options: &["--timeout", "4"],
-        script: "echo begun; sleep 1000",
+        options: &["--timeout", "2"],
+        script: "sleep 1000",
         status: 124,
-        stdout: || b"begun\n".into(),
-        stderr: &["stopped after 4 s"],
+        stderr: &["stopped after 2 s"],
         ..PLAIN
     },
     Call {
@@ -147,13 +155,39 @@ const MISTAKES: &[(&[&str], i32, &str)] = &[
     (&["run", "--smp", "9"], 2, "--smp"),
     (&["run", "--timeout", "never"], 2, "--timeout"),
     (&["test", "nosuch"], 2, "possible values"),
-    (&["test", "--suite", "nosuch"], 1, "no suite is called"),
+    (&["test", "--suite", "nosuch"], 2, "no suite is called"),
+    (&["test", "memory", "--suite", "host"], 2, "cannot be used"),
+    (
+        &["test", "--suite", "host", "--seed", "1"],
+        2,
+        "--seed concerns none",
+    ),
+    (
+        &["test", "--suite", "session", "--smp", "2"],
+        2,
+        "--smp concerns none",
+    ),
+    (
+        &["test", "--suite", "session", "--record"],
+        2,
+        "--record concerns none",
+    ),
+    (
+        &["test", "--suite", "host", "--image", "/dev/null"],
+        2,
+        "builds what it tests",
+    ),
+    (
+        &["run", "--append", "console=tty", "-c", "true"],
+        2,
+        "--append",
+    ),
     (
         &["run", "--image", "/no/such/image", "-c", "true"],
         1,
-        "cannot read",
+        "`/no/such/image`",
     ),
-    (&["run", "--image", "/", "-c", "true"], 1, "cannot read"),
+    (&["run", "--image", "/", "-c", "true"], 1, "`/`"),
     (
         &["run", "--image", "/dev/null", "-c", "true"],
         1,
@@ -190,10 +224,40 @@ pub fn run(image: &Image, suite: &str, report: &mut Report) -> Result<()> {
         let claim = format!("`{}` is refused", words.join(" "));
         report.record(suite, &claim, result);
     }
+    on_a_terminal(image, suite, report)?;
     report.record(
         suite,
         "setup lists what it cannot install",
         setup_without_means(&xtask)?,
+    );
+    Ok(())
+}
+
+/// What becomes of the status and of a command where the serial line is a terminal.
+fn on_a_terminal(image: &Image, suite: &str, report: &mut Report) -> Result<()> {
+    let boot = |words: &str| {
+        let words = format!("console=tty {words}");
+        let arguments = qemu::arguments(&image.file, &MachineOptions::default(), &words);
+        guest::capture(arguments, LIMIT)
+    };
+    let (told, _) = boot(&format!("{} init=false", terminal::WITH_STATUS))?;
+    report.record(
+        suite,
+        "a terminal's text ends with the status of a program in init's place",
+        (told.end == End::Exit(1))
+            .then_some(())
+            .ok_or_else(|| explain(&told, "")),
+    );
+    let command = qemu::command_word(b"tty; stty size; exit 3");
+    let (shown, _) = boot(&format!("winsize=30x90 {command}"))?;
+    let has_terminal = shown.log.contains("/dev/console\n30 90\n")
+        && shown.end == End::Died(guest::WITHOUT_STATUS.into());
+    report.record(
+        suite,
+        "a command on a terminal has the terminal",
+        has_terminal
+            .then_some(())
+            .ok_or_else(|| explain(&shown, "")),
     );
     Ok(())
 }
@@ -227,7 +291,7 @@ impl Call {
 }
 
 fn finish(command: &mut Command, stdin: Vec<u8>) -> Result<Output> {
-    let mut child = command
+    let mut child = process::tied(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

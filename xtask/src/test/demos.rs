@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{build::Image, cli::MachineOptions, guest::End};
 
-const PROGRAMS: &[&str] = &["demo-rayon", "demo-tokio", "demo-crossbeam"];
+pub const PROGRAMS: &[&str] = &["demo-rayon", "demo-tokio", "demo-crossbeam"];
 const CORES: &[u8] = &[1, 2, 4];
 const LIMIT: Duration = Duration::from_secs(120);
 

@@ -51,9 +51,9 @@ pub const GROUPS: &[(&str, TestKind)] = &[
 ];
 
 /// The test program.
-const PROGRAM: &str = "ktest";
+pub const PROGRAM: &str = "ktest";
 /// Far more than a group takes: a safety net under the limit that each test has.
-const LIMIT: Duration = Duration::from_secs(600);
+pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// Boots once and runs one group, on so many cores.
 pub fn run(image: &Image, group: &str, cores: u8, suite: &str, report: &mut Report) -> Result<()> {
@@ -84,7 +84,8 @@ pub fn program(
     Ok(())
 }
 
-/// Reports each test that the guest named, without the prefix that all have in common.
+/// Reports each test that the guest named, without the prefix that all have in common. The guest's own count and status must
+/// say the same as its lines.
 pub fn take_results(
     boot: &guest::Boot,
     output: &Captured,
@@ -94,15 +95,19 @@ pub fn take_results(
 ) {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut detail = Vec::new();
-    let mut seen = 0;
+    let mut seen = Count::default();
+    let mut told = None;
     for line in text.lines() {
         match parse_line(line) {
             Some((name, verdict)) => {
-                seen += 1;
                 let name = name.strip_prefix(prefix).unwrap_or(name);
                 match verdict {
-                    Verdict::Passed => report.passed(suite, name),
+                    Verdict::Passed => {
+                        seen.passed += 1;
+                        report.passed(suite, name);
+                    }
                     Verdict::Failed => {
+                        seen.failed += 1;
                         detail.extend(reason(line));
                         report.failed(suite, name, &detail.join("\n"));
                     }
@@ -110,16 +115,48 @@ pub fn take_results(
                 }
                 detail.clear();
             }
-            None => detail.push(line.to_owned()),
+            None => match Count::parse(line) {
+                Some(count) => told = Some(count),
+                None => detail.push(line.to_owned()),
+            },
         }
     }
-    // Status 1 only repeats that a test failed.
-    let ended_well = matches!(boot.end, End::Exit(0 | 1)) && seen > 0;
-    if !ended_well {
+    if let Err(why) = ended_well(&boot.end, seen, told) {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = detail.join("\n");
-        let why = format!("{said}\n{}", explain(boot, &stderr));
-        report.failed(suite, "ran to its end", why.trim_start());
+        let why = format!("{why}\n{said}\n{}", explain(boot, &stderr));
+        report.failed(suite, "ran to its end", &why);
+    }
+}
+
+/// `3 passed, 1 failed`, perhaps with more behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+impl Count {
+    fn parse(line: &str) -> Option<Self> {
+        let (passed, rest) = line.trim_end().split_once(" passed, ")?;
+        let (failed, rest) = rest.split_once(" failed")?;
+        let ends = rest.is_empty() || rest.starts_with(", ");
+        ends.then_some(Self {
+            passed: passed.parse().ok()?,
+            failed: failed.parse().ok()?,
+        })
+    }
+}
+
+fn ended_well(end: &End, seen: Count, told: Option<Count>) -> Result<(), String> {
+    let status = i32::from(seen.failed > 0);
+    if *end != End::Exit(status) {
+        return Err(format!("it should have ended with status {status}"));
+    }
+    match told {
+        Some(told) if told == seen && seen != Count::default() => Ok(()),
+        Some(told) => Err(format!("it counts {told:?}, its lines say {seen:?}")),
+        None => Err("it ended without its count".into()),
     }
 }
 
@@ -148,9 +185,7 @@ pub fn command_in_machine(
 ) -> Result<(guest::Boot, Captured)> {
     let words = format!("console=framed {}", qemu::command_word(command.as_bytes()));
     let arguments = qemu::arguments(&image.file, machine, &words);
-    let mut output = Captured::default();
-    let boot = guest::boot(&arguments, Input::Bytes(stdin), &mut output, Some(limit))?;
-    Ok((boot, output))
+    guest::boot_into(arguments, Input::Bytes(stdin), Captured::default(), limit)
 }
 
 /// What is known about a boot that did not end as it should.
@@ -176,7 +211,49 @@ pub fn explain(boot: &guest::Boot, stderr: &str) -> String {
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
-    use super::{GROUPS, reason};
+    use super::*;
+
+    fn failed_of(stdout: &str, end: End) -> String {
+        let boot = guest::Boot {
+            end,
+            log: String::new(),
+        };
+        let output = Captured {
+            stdout: stdout.into(),
+            stderr: Vec::new(),
+        };
+        let mut report = Report::default();
+        take_results(&boot, &output, "g::", "s", &mut report);
+        report.failed_tests().join(" ")
+    }
+
+    #[test]
+    fn status_count_and_lines_must_agree() {
+        const OK: &str = "test g::a ... ok\n";
+        const BAD: &str = "test g::b ... FAILED (why)\n";
+        assert_eq!(
+            failed_of(&format!("{OK}1 passed, 0 failed\n"), End::Exit(0)),
+            ""
+        );
+        let both = format!("{OK}{BAD}1 passed, 1 failed\n");
+        assert_eq!(failed_of(&both, End::Exit(1)), "s::b");
+        let cut = "s::ran to its end";
+        for (stdout, status) in [
+            // Killed after the first line, by something whose status is 1.
+            (OK.to_owned(), 1),
+            (OK.to_owned(), 0),
+            (format!("{OK}1 passed, 0 failed\n"), 1),
+            (format!("{OK}2 passed, 0 failed\n"), 0),
+            ("0 passed, 0 failed\n".to_owned(), 0),
+        ] {
+            assert_eq!(failed_of(&stdout, End::Exit(status)), cut, "{stdout}");
+        }
+        assert_eq!(failed_of(&both, End::Exit(0)), format!("s::b {cut}"));
+        assert_eq!(
+            failed_of(&both, End::Died("so".into())),
+            format!("s::b {cut}")
+        );
+    }
 
     #[test]
     fn a_failure_has_its_reason() {

@@ -4,11 +4,11 @@
 use std::{
     collections::BTreeSet,
     fmt::{self, Display},
-    fs,
     process::Command,
 };
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use serde::Deserialize;
 
@@ -20,7 +20,8 @@ use crate::{
 };
 
 pub fn run(project: &Project, image: &Image, suite: &str, report: &mut Report) -> Result<()> {
-    let elf = fs::read(&image.elf)?;
+    let elf = image.elf()?;
+    let elf = fs::read(elf)?;
     report.record(
         suite,
         "linked programs contain no svc",
@@ -58,7 +59,7 @@ pub fn run(project: &Project, image: &Image, suite: &str, report: &mut Report) -
 /// No crate under the GPL has a function in `image`, an appliance.
 pub fn holds_no_gpl(project: &Project, image: &Image) -> Result<Result<(), String>> {
     let shell = gpl_crates(project, Shell::Linked)?;
-    let found = functions_of(&fs::read(&image.elf)?, &shell)?;
+    let found = functions_of(&fs::read(image.elf()?)?, &shell)?;
     Ok(none_of(&found, "GPL:"))
 }
 

@@ -7,16 +7,18 @@
 //!
 //! The session is the block that begins with [`SESSION`]. Process numbers may differ. `test --record --suite readme` writes it anew.
 
-use std::{fs, num::NonZeroU16, time::Duration};
+use std::{num::NonZeroU16, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{
     guest_suites::{command_in_machine, explain},
     report::Report,
     session,
 };
+
 use crate::{build::Image, cli::MachineOptions, guest::End, project::Project};
+use fs_err as fs;
 
 const FILE: &str = "README.md";
 const PROMPT: &str = "/ # ";
@@ -77,12 +79,11 @@ pub fn run(project: &Project, image: &Image, suite: &str, report: &mut Report) -
         report.record(suite, &example.command, result);
     }
     let text = fs::read_to_string(project.root.join(FILE))?;
-    report.record(
+    report.settle(
         suite,
         "the session is as shown",
         session_is_as_shown(&text, image),
-    );
-    Ok(())
+    )
 }
 
 /// Writes the session anew from what the image does.
@@ -90,19 +91,19 @@ pub fn record(project: &Project, image: &Image) -> Result<()> {
     let path = project.root.join(FILE);
     let text = fs::read_to_string(&path)?;
     let (before, session, after) = split_session(&text).context("README.md shows no session")?;
-    let lines = play(session, image).map_err(anyhow::Error::msg)?;
+    let lines = play(session, image)?;
     fs::write(path, format!("{before}{lines}{after}"))?;
     Ok(())
 }
 
-fn session_is_as_shown(text: &str, image: &Image) -> Result<(), String> {
-    let (_, shown, _) = split_session(text).ok_or("README.md shows no session")?;
+fn session_is_as_shown(text: &str, image: &Image) -> Result<()> {
+    let (_, shown, _) = split_session(text).context("README.md shows no session")?;
     let played = play(shown, image)?;
     let without_numbers = |text: &str| text.lines().map(without_number).collect::<Vec<_>>();
     if without_numbers(shown) == without_numbers(&played) {
         return Ok(());
     }
-    Err(format!("README shows:\n{shown}\nit is:\n{played}"))
+    bail!("README shows:\n{shown}\nit is:\n{played}");
 }
 
 /// What stands before the session, the session without its first and last lines, and what stands after it.
@@ -115,7 +116,7 @@ fn split_session(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Types the commands that a session shows, and returns what it looks like now.
-fn play(shown: &str, image: &Image) -> Result<String, String> {
+fn play(shown: &str, image: &Image) -> Result<String> {
     let commands: Vec<_> = shown
         .lines()
         .filter(|line| line.starts_with('/'))

@@ -4,17 +4,19 @@
 //! programs that are in the image, found first on the path.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 
 use super::{
-    Source, Suite, readme,
+    readme,
     scenario::{Oracle, Scenario},
     script::{self, Outcome},
+    suites::{Source, Suite},
 };
 use crate::{
     build::{self, Image},

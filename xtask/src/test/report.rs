@@ -1,5 +1,7 @@
 //! Counts tests, prints each as it ends, and repeats what failed or was skipped at the end.
 
+use crate::failure;
+
 #[derive(Default)]
 pub struct Report {
     passed: usize,
@@ -32,6 +34,40 @@ impl Report {
             Ok(()) => self.passed(suite, name),
             Err(why) => self.failed(suite, name, &why),
         }
+    }
+
+    /// As `record`, for a result that may also be that xtask was told to stop: that is no test's fault.
+    pub fn settle(
+        &mut self,
+        suite: &str,
+        name: &str,
+        result: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = &result
+            && failure::is_interruption(error)
+        {
+            return result;
+        }
+        self.record(suite, name, result.map_err(|error| format!("{error:#}")));
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub fn failed_tests(&self) -> Vec<&str> {
+        self.failures.iter().map(|(name, _)| &**name).collect()
+    }
+
+    /// Runs the tests of a suite. One that cannot go on is a failure of that suite alone; an error is that xtask was told to stop.
+    pub fn attempt(
+        &mut self,
+        suite: &str,
+        run: impl FnOnce(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let ended = run(self);
+        if ended.is_ok() {
+            return Ok(());
+        }
+        self.settle(suite, "ran to its end", ended)
     }
 
     /// Prints the failures and the count; returns xtask's status.

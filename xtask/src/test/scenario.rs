@@ -7,7 +7,7 @@
 //! reason; `stderr=any`: only stdout and status are compared; `expect=ok`: the case checks for itself
 //! what must hold in this system alone, and prints `ok`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,7 +16,9 @@ use super::{
     report::Report,
     script::{self, Outcome},
 };
+
 use crate::{build::Image, cli::TestKind, project::Project};
+use fs_err as fs;
 
 pub const FOLDER: &str = "tests/scenarios";
 /// For all cases of one file.
@@ -266,7 +268,7 @@ fn excerpt(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::{commands, session_steps::STEPS};
+    use crate::test::{commands, session::STEPS};
     use std::collections::BTreeSet;
 
     /// The words of a script that stand where a command's name does.

@@ -10,6 +10,7 @@ use crate::{
     cli::{MachineOptions, TestOptions},
 };
 
+pub const PROGRAM: &str = "stress";
 const ORDINARY: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(30 * 60);
 /// For the warm-up, the account, and for the supervisor to find that nothing moves and to say so.
@@ -26,8 +27,8 @@ pub fn run(image: &Image, options: &TestOptions, suite: &str, report: &mut Repor
     say!(
         "{suite}: seed {seed}, {seconds} s (again: cargo xtask test stress --seed {seed} --duration {seconds})"
     );
-    let command = format!("exec stress --seed {seed} --duration {seconds}");
+    let command = format!("exec {PROGRAM} --seed {seed} --duration {seconds}");
     let machine = MachineOptions::default();
-    let limit = duration + MORE;
+    let limit = duration.saturating_add(MORE);
     guest_suites::program(image, &machine, &command, "", limit, suite, report)
 }

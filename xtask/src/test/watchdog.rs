@@ -10,7 +10,7 @@ use super::{guest_suites::explain, report::Report};
 use crate::{
     build::Image,
     cli::MachineOptions,
-    guest::{self, Captured, End, Input},
+    guest::{self, End},
     qemu,
 };
 
@@ -29,13 +29,7 @@ pub fn run(image: &Image, suite: &str, report: &mut Report) -> Result<()> {
         let command = qemu::command_word(COMMAND.as_bytes());
         let words = format!("console=framed rustos.test=hang watchdog=3 {command}");
         let arguments = qemu::arguments(&image.file, &machine, &words);
-        let mut output = Captured::default();
-        let boot = guest::boot(
-            &arguments,
-            Input::Bytes(Vec::new()),
-            &mut output,
-            Some(LIMIT),
-        )?;
+        let (boot, output) = guest::capture(arguments, LIMIT)?;
         let verdict = match &boot.end {
             End::Panic(text) => missing(&format!("{}{text}", boot.log)),
             _ => Err(explain(&boot, &String::from_utf8_lossy(&output.stderr))),

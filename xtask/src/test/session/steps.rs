@@ -1,21 +1,6 @@
 //! What a person does at the prompt, and must then see.
 
-/// Something on the screen.
-#[derive(Clone, Copy, Debug)]
-pub enum See {
-    /// The cursor behind an empty prompt.
-    Prompt,
-    /// That in the first row, and nothing else.
-    EmptyScreen,
-    /// A row that is exactly this.
-    Row(&'static str),
-    /// A row that contains this.
-    Text(&'static str),
-    /// The cursor's row ends with this.
-    Typed(&'static str),
-}
-
-use See::{Prompt, Row, Text, Typed};
+use super::screen::See::{self, Prompt, Row, Text, Typed};
 
 pub struct Step {
     /// Empty for what only prepares the next step.
@@ -24,6 +9,16 @@ pub struct Step {
     pub at_prompt: bool,
     pub keys: &'static str,
     pub sees: &'static [See],
+}
+
+impl Step {
+    pub fn name(&self) -> &'static str {
+        if self.claim.is_empty() {
+            self.keys
+        } else {
+            self.claim
+        }
+    }
 }
 
 /// Typed at the prompt.
@@ -320,3 +315,13 @@ pub const STEPS: &[Step] = &[
         &[Row("back")],
     ),
 ];
+
+/// Steps that go wrong, with nothing, a line, a program and an editor to get out of.
+pub const MISTAKES: &[Step] = &[
+    shell("", "echo one\r", &[Row("two")]),
+    shell("", "half a line", &[Row("two")]),
+    shell("", "cat\r", &[Row("two")]),
+    shell("", "kibi story\rmore", &[Row("two")]),
+];
+/// What must be right after each of them.
+pub const AFTERWARDS: Step = shell("", "echo right$((1+0))\r", &[Row("right1")]);
