@@ -17,11 +17,15 @@ mod results;
 mod table;
 mod targets;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use crate::{
     build,
     cli::{BenchGuest, BenchOptions, BuildOptions},
+    failure::usage,
     project::Project,
     setup,
 };
@@ -56,6 +60,7 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
         }
         return Ok(STATUS_USAGE);
     }
+    check(options)?;
     let earlier = options.against.as_deref().map(Results::load).transpose()?;
     let peer = options.peer.as_deref().map(Results::load).transpose()?;
     let chosen: Vec<_> = known
@@ -100,6 +105,30 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
     } else {
         0
     })
+}
+
+/// Refuses, before anything is measured, what could not be used afterwards.
+fn check(options: &BenchOptions) -> Result<()> {
+    if options.image.is_some() && options.only == Some(BenchGuest::Linux) {
+        return Err(usage(
+            "--image is RustOS's, and --only linux boots no RustOS",
+        ));
+    }
+    if options.record && options.only.is_some() && options.peer.is_none() {
+        return Err(usage(
+            "--record writes down both sides: --only needs a --peer beside it",
+        ));
+    }
+    for file in [&options.json, &options.report].into_iter().flatten() {
+        let folder = file.parent().filter(|folder| *folder != Path::new(""));
+        if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(usage(format!(
+                "{} cannot be written: its folder must exist",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The guests that can be booted; what cannot is noted as skipped, by the name of each guest.
@@ -169,20 +198,23 @@ fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Resu
         results.store(file)?;
     }
     if options.record {
-        history::record(project, results)?;
+        if results.any_failed() || !results.skipped.is_empty() {
+            note!("xtask: not recorded: some of it failed or was skipped");
+        } else {
+            history::record(project, results)?;
+        }
     }
     let file = match &options.report {
         Some(file) => file.clone(),
         None => {
             let folder = project.target.join("bench");
-            std::fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(&folder)?;
             folder.join("report.html")
         }
     };
     let history = history::read(project)?;
     let page = page::render(results, &history)?;
-    std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    fs::write(&file, page)?;
     note!("xtask: wrote {}", file.display());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What earlier commits measured: one JSON object a line, and the page that shows the last.
 
-use std::{fs, fs::OpenOptions, io::Write, path::PathBuf};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -9,7 +9,9 @@ use super::{
     table::{self, HEADINGS},
     targets,
 };
+
 use crate::project::Project;
+use fs_err::{self as fs, OpenOptions};
 
 fn file(project: &Project) -> PathBuf {
     project.root.join("docs/bench/history.jsonl")
@@ -42,16 +44,17 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
         .create(true)
         .append(true)
         .open(&file)
-        .and_then(|mut history| history.write_all(&line))
-        .with_context(|| format!("cannot write {}", file.display()))?;
+        .and_then(|mut history| history.write_all(&line))?;
     let page = project.root.join("docs/performance.md");
     // What people have written below the mark stays.
     let kept = fs::read_to_string(&page)
         .ok()
         .and_then(|old| Some(old.split_once(MARK)?.1.to_owned()))
         .unwrap_or_else(|| "\n".into());
-    fs::write(&page, format!("{}{MARK}{kept}", markdown(results)))
-        .with_context(|| format!("cannot write {}", page.display()))
+    Ok(fs::write(
+        &page,
+        format!("{}{MARK}{kept}", markdown(results)),
+    )?)
 }
 
 /// Ends the generated part of the page.

@@ -1,9 +1,10 @@
 //! The Linux guest's root file system: an archive in the "newc" form that the kernel unpacks at boot.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
 use cpio::{NewcBuilder, newc};
+use fs_err as fs;
 
 const FOLDER: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -34,9 +35,7 @@ impl<W: Write> Archive<W> {
 
     /// Everything below `from`, at `to` (empty, or ending with a slash).
     pub fn tree(&mut self, from: &Path, to: &str) -> Result<()> {
-        let mut entries = fs::read_dir(from)
-            .with_context(|| format!("cannot read {}", from.display()))?
-            .collect::<std::io::Result<Vec<_>>>()?;
+        let mut entries = fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()?;
         // The order of a folder is the host's; the archive's must not be.
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {

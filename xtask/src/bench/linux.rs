@@ -4,16 +4,16 @@
 //! neither the host's package lists nor its architectures change.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 
 use super::initramfs::Archive;
 use crate::{
-    process,
+    build, process,
     project::{BUILDS_ANYWAY, PROGRAM_TARGET, Project},
 };
 
@@ -31,8 +31,9 @@ pub struct LinuxGuest {
 
 /// Fetches and builds what is not there yet.
 pub fn prepare(project: &Project) -> Result<LinuxGuest> {
+    let _alone = build::alone(project)?;
     let folder = project.target.join("linux-guest");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::create_dir_all(&folder)?;
     let (kernel, version) = kernel(&folder)?;
     note!("xtask: building the programs for Linux (long, the first time)");
     let bench = cargo_build(project, &folder, "bench")?;
@@ -68,6 +69,13 @@ fn kernel(folder: &Path) -> Result<(PathBuf, String)> {
     }
     note!("xtask: fetching {PACKAGE}, to measure beside it");
     let apt = folder.join("apt");
+    // What an interruption has left could be of another version.
+    let fresh = folder.join("root.new");
+    for stale in [&fresh, &apt.join("packages")] {
+        if stale.exists() {
+            fs::remove_dir_all(stale)?;
+        }
+    }
     for part in ["lists/partial", "cache/archives/partial", "packages"] {
         fs::create_dir_all(apt.join(part))?;
     }
@@ -105,7 +113,6 @@ fn kernel(folder: &Path) -> Result<(PathBuf, String)> {
         .with_context(|| format!("the package sources have no {PACKAGE}"))?;
     run("apt-get", &["download", image]).with_context(|| format!("package {image}"))?;
     // Under another name until it is whole: what an interruption leaves must not look finished.
-    let fresh = folder.join("root.new");
     for package in fs::read_dir(apt.join("packages"))? {
         process::capture(
             Command::new("dpkg-deb")
@@ -135,7 +142,7 @@ fn unpacked(root: &Path) -> Result<Option<(PathBuf, String)>> {
 /// Builds one package as a static Linux program with the toolchain's own musl, by the same profile
 /// and from the same versions as the image. Cargo itself knows what is built already.
 fn cargo_build(project: &Project, folder: &Path, package: &str) -> Result<PathBuf> {
-    let mut cargo = project.cargo();
+    let mut cargo = project.guest_cargo();
     cargo
         // In the place of the image's flags, which leave musl out.
         .env(
