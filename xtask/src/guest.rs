@@ -169,7 +169,7 @@ fn run<O: Output>(
     });
     thread::spawn(move || stdin::feed(input, serial, &wait_ready));
 
-    let fate = follow(&events, deadline)?;
+    let fate = follow(&events, deadline, POWER_OFF_LIMIT)?;
     let status = match fate {
         Fate::LineEnded { .. } => qemu.end_within(POWER_OFF_LIMIT),
         Fate::TimedOut | Fate::StillOn { .. } => None,
@@ -201,7 +201,8 @@ enum Fate {
     TimedOut,
 }
 
-fn follow(events: &Receiver<Event>, mut deadline: Deadline) -> Result<Fate> {
+/// `grace` is for the guest to power off in.
+fn follow(events: &Receiver<Event>, mut deadline: Deadline, grace: Duration) -> Result<Fate> {
     let mut reported = None;
     let mut last_words = false;
     loop {
@@ -209,11 +210,11 @@ fn follow(events: &Receiver<Event>, mut deadline: Deadline) -> Result<Fate> {
             Ok(Event::Guest(Report::Status(status))) => {
                 reported = Some(status);
                 last_words = true;
-                deadline = Deadline::after(POWER_OFF_LIMIT);
+                deadline = Deadline::after(grace);
             }
             Ok(Event::Guest(Report::Panic)) => {
                 last_words = true;
-                deadline = Deadline::after(POWER_OFF_LIMIT);
+                deadline = Deadline::after(grace);
             }
             // What nobody wants after the end is no loss.
             Ok(Event::Guest(Report::OutputLost(_))) if last_words => {}
@@ -268,7 +269,7 @@ mod tests {
             send.send(event).unwrap();
         }
         // The sender lives: silence is no end.
-        follow(&receive, Deadline::after(limit))
+        follow(&receive, Deadline::after(limit), Duration::ZERO)
     }
 
     #[test]
@@ -280,6 +281,13 @@ mod tests {
         ];
         let fate = Fate::LineEnded { reported: Some(3) };
         assert_eq!(fate_of(ended, Duration::MAX).unwrap(), fate);
+    }
+
+    #[test]
+    fn a_guest_that_does_not_power_off_is_no_success() {
+        let reported = fate_of([Event::Guest(Report::Status(0))], Duration::MAX).unwrap();
+        assert_eq!(reported, Fate::StillOn { status: Some(0) });
+        assert!(still_on(Some(0)).contains("status 0 and was still on"));
     }
 
     #[test]

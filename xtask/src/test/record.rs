@@ -4,8 +4,8 @@
 //! programs that are in the image, found first on the path.
 
 use std::{
-    io,
-    path::{Path, PathBuf},
+    env, io,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -26,9 +26,9 @@ use crate::{
     setup::on_path,
 };
 
-const HOST_PATH: &str = "/usr/bin:/bin";
 /// Tools whose results count; without them a recording would be of something else.
-const NEEDED: &[&str] = &["dash", "gawk"];
+const SHELL: &str = "dash";
+const AWK: &str = "gawk";
 
 /// `image` is booted for the session, or else the release image.
 pub fn run(project: &Project, suites: &[Suite], image: Option<&Path>) -> Result<u8> {
@@ -49,17 +49,15 @@ pub fn run(project: &Project, suites: &[Suite], image: Option<&Path>) -> Result<
 }
 
 fn record_scenarios(project: &Project, suites: &[Suite]) -> Result<()> {
-    for tool in NEEDED {
-        if on_path(tool).is_none() {
-            bail!("recording takes {tool} on this host");
-        }
-    }
+    let find = |tool| on_path(tool).with_context(|| format!("recording takes {tool} on this host"));
+    let (shell, awk) = (find(SHELL)?, find(AWK)?);
     let bin = project.target.join("rustos/oracle/bin");
     let gnu = bin.with_file_name("gnu");
     fs::create_dir_all(&gnu)?;
-    link(&PathBuf::from("/usr/bin/dash"), &gnu.join("sh"))?;
-    link(&PathBuf::from("/usr/bin/gawk"), &gnu.join("awk"))?;
-    let gnu_path = format!("{}:{HOST_PATH}", gnu.display());
+    link(&shell, &gnu.join("sh"))?;
+    link(&awk, &gnu.join("awk"))?;
+    let host_path = env::var("PATH").context("the path of this host")?;
+    let gnu_path = format!("{}:{host_path}", gnu.display());
     let mut uutils_path = None;
     for suite in suites {
         let Source::Scenario(scenario) = &suite.source else {
@@ -131,13 +129,19 @@ fn run_on_host(scenario: &Scenario, oracle: Oracle, path: &str) -> Result<Vec<Ou
     if scenario.cases.is_empty() {
         return Ok(Vec::new());
     }
-    let output = Command::new("dash")
-        .args(["-c", &script::runner(&scenario)])
+    let output = Command::new(SHELL)
+        .args(["-c", &script::runner(&scenario, script::TIDY)])
         .env_clear()
         .env("PATH", path)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
+    if output.status.code() == Some(script::SETUP_FAILED.into()) {
+        bail!(
+            "its set-up failed, or there is a {} of another recording",
+            script::FOLDER
+        );
+    }
     if !output.status.success() {
         bail!("the runner ended with {}", output.status);
     }

@@ -133,7 +133,7 @@ impl Scenario {
         let expected = script::outcomes(&recorded);
         // The script is long and binary-safe on stdin; a command line has limits.
         let command = "cat >/tmp/runner && exec sh /tmp/runner";
-        let stdin = script::runner(self).into_bytes();
+        let stdin = script::runner(self, "").into_bytes();
         let (boot, output) = command_in_guest(image, command, stdin, LIMIT)?;
         let actual = script::outcomes(&output.stdout);
         let mut all_ran = true;

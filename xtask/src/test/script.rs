@@ -6,7 +6,7 @@
 use super::scenario::Scenario;
 
 /// Both sides work here, so that paths in messages agree.
-const FOLDER: &str = "/tmp/scenario";
+pub const FOLDER: &str = "/tmp/scenario";
 /// Ends a here-document; no case may contain it.
 const END: &str = "END_OF_THIS_CASE";
 /// Seconds that one case may take.
@@ -23,11 +23,16 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
 }
 
-/// The runner for a scenario, in POSIX shell.
-pub fn runner(scenario: &Scenario) -> String {
+/// Has the runner leave nothing behind, whatever ends it: for a machine that lives on.
+pub const TIDY: &str = "trap 'cd / && rm -rf /tmp/scenario' EXIT\ntrap 'exit 130' INT TERM HUP\n";
+
+/// The runner for a scenario, in POSIX shell. `once_made` follows when the folder is there, and is this runner's: what had that
+/// name before is nobody's to remove.
+pub fn runner(scenario: &Scenario, once_made: &str) -> String {
     let mut script = format!(
         "umask 022\nexport LC_ALL=C TZ=UTC HOME=/root D=../data\nunset LANG LANGUAGE ENV\n\
-         rm -rf {FOLDER} && mkdir -p {FOLDER}/data && cd {FOLDER}/data || exit {SETUP_FAILED}\n"
+         mkdir {FOLDER} || exit {SETUP_FAILED}\n{once_made}\
+         mkdir {FOLDER}/data && cd {FOLDER}/data || exit {SETUP_FAILED}\n"
     );
     script.push_str(&here_document("../.setup", &scenario.setup));
     script.push_str(&format!(
@@ -145,12 +150,28 @@ mod tests {
         )
         .unwrap();
         // On the host the runner works in a folder under /tmp; another test run may use it now.
-        let script = runner(&scenario).replace(FOLDER, &format!("{FOLDER}-{}", std::process::id()));
+        let folder = tempfile::TempDir::new().unwrap();
+        let folder = folder.path().join("scenario").display().to_string();
+        let script = runner(&scenario, TIDY).replace(FOLDER, &folder);
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();
         let expected = [
             outcome("one", 4, "data\n", ""),
             outcome("two", 0, "", "it's\n"),
         ];
         assert_eq!(outcomes(&output.stdout), expected);
+        assert!(!std::path::Path::new(&folder).exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_there_already_is_left_alone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::write(&kept, "").unwrap();
+        let scenario = Scenario::parse("demo", "### case one\ntrue\n").unwrap();
+        let name = folder.path().display().to_string();
+        let script = runner(&scenario, TIDY).replace(FOLDER, &name);
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(output.status.code(), Some(SETUP_FAILED.into()));
+        assert!(kept.exists());
     }
 }
