@@ -22,9 +22,11 @@ head -n 3 $D/numbers; head -c 10 $D/numbers; echo; head -n -19995 $D/numbers; he
 tail -n 3 $D/numbers; tail -c 10 $D/numbers; tail -n +19998 $D/numbers; tail -n 1 $D/numbers $D/prose; tail -c +108890 $D/numbers
 ### case tail_follows_a_growing_file
 echo first >log
-(sleep 1; echo second >>log; sleep 1; echo third >>log) &
-timeout 4 tail -n 1 -f log
-wait
+tail -n 1 -f log >out & t=$!
+until grep -q first out; do sleep 0.05; done; echo second >>log
+until grep -q second out; do sleep 0.05; done; echo third >>log
+until grep -q third out; do sleep 0.05; done
+kill $t; wait $t 2>/dev/null; cat out
 ### case tac_reverses
 tac $D/numbers | head -n 5; tac $D/numbers | cksum; printf 'a:b:c' | tac -s :
 ### case wc_counts

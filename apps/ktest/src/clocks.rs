@@ -71,13 +71,17 @@ fn clocks_agree_about_durations() {
         libc::CLOCK_BOOTTIME,
         libc::CLOCK_MONOTONIC_RAW,
     ];
+    // What one clock measures around the others is no less than what they measure; a per mille is for their rates.
+    let start = now(libc::CLOCK_MONOTONIC);
     let before = clocks.map(now);
     sleep_ms(60);
     let after = clocks.map(now);
+    let around = now(libc::CLOCK_MONOTONIC) - start;
+    let most = around + around / 1000 + Duration::from_millis(1);
     for (before, after) in before.iter().zip(after) {
         let passed = after.saturating_sub(*before);
         assert!(passed >= Duration::from_millis(59), "{passed:?} in 60 ms");
-        assert!(passed < Duration::from_secs(20), "{passed:?} in 60 ms");
+        assert!(passed <= most, "{passed:?} within {around:?}");
     }
 }
 
@@ -87,11 +91,15 @@ fn clocks_have_fine_resolution() {
         ok(sys!(clock_getres(clock, &mut resolution)));
         assert_eq!(resolution.tv_sec, 0);
         assert!((1..=1000).contains(&resolution.tv_nsec));
-        let first = now(clock);
-        let start = Instant::now();
-        while now(clock) == first {
-            assert!(start.elapsed() < Duration::from_millis(5));
-        }
+        // A clock that ticks has no step shorter than its tick, however often one looks; a host that is busy makes some longer.
+        let step = || {
+            let first = now(clock);
+            std::iter::repeat_with(|| now(clock))
+                .find(|next| *next != first)
+                .map_or(Duration::MAX, |next| next.saturating_sub(first))
+        };
+        let shortest = (0..200).map(|_| step()).min();
+        assert!(shortest < Some(Duration::from_millis(1)), "{shortest:?}");
     }
 }
 
@@ -168,22 +176,24 @@ fn sleep_rejects_nonsense() {
 }
 
 fn processes_sleep_at_once() {
-    let start = Instant::now();
     let children: Vec<i32> = (0..20)
         .map(|_| {
             spawn(|| {
-                sleep_ms(300);
+                sleep_ms(3_600_000);
                 0
             })
         })
         .collect();
-    for child in children {
-        assert_eq!(wait(child), End::Exit(0));
+    // None of them gets on while this one looks at the others: they sleep at the same time.
+    let sleeps = |child: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+        stat.is_ok_and(|text| text.contains(") S "))
+    };
+    until("all of them sleep", || children.iter().all(sleeps));
+    for &child in &children {
+        ok(sys!(kill(child, libc::SIGKILL)));
+        assert_eq!(wait(child), End::Signal(libc::SIGKILL));
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "one after the other takes 6 s"
-    );
 }
 
 fn unknown_clocks_are_einval() {

@@ -257,7 +257,12 @@ pub const STEPS: &[Step] = &[
         "jobs\r",
         &[Text(" (echo st''art; sleep 500; true)")],
     ),
-    shell("", "kill -9 %1; sleep 0.1\r", &[Prompt]),
+    // Ended, but nobody has waited for it.
+    shell(
+        "",
+        "kill -9 %1; while pgrep -f 'sleep 500' >/dev/null; do :; done; echo go''ne\r",
+        &[Row("gone")],
+    ),
     shell(
         "of what has ended bg knows nothing",
         "bg; echo status $?\r",
