@@ -341,6 +341,26 @@ mod tests {
     }
 
     #[test]
+    fn every_option_stands_in_a_page() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut text = std::fs::read_to_string(root.join("README.md")).unwrap();
+        for page in std::fs::read_dir(root.join("docs")).unwrap() {
+            let page = page.unwrap().path();
+            if page.extension().is_some_and(|end| end == "md") {
+                text += &std::fs::read_to_string(page).unwrap();
+            }
+        }
+        let cli = Cli::command();
+        let missing: Vec<_> = cli
+            .get_subcommands()
+            .flat_map(|verb| verb.get_arguments().map(move |word| (verb, word)))
+            .filter_map(|(verb, word)| Some((verb.get_name(), word.get_long()?)))
+            .filter(|(_, long)| !text.contains(&format!("--{long}")))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
     fn usage_errors_end_with_status_2() {
         for words in [
             &["run", "--no-such-option"][..],
