@@ -46,6 +46,9 @@ impl Image {
     pub fn existing(file: &Path) -> Result<Self> {
         let mut head = Vec::new();
         File::open(file).and_then(|image| image.take(HEADER).read_to_end(&mut head))?;
+        if file.to_str().is_none() {
+            bail!("{} is no name that QEMU could be given", file.display());
+        }
         if head.get(MAGIC_AT..MAGIC_AT + MAGIC.len()) != Some(MAGIC) {
             bail!("{} is no image for arm64", file.display());
         }

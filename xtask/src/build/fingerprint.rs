@@ -112,3 +112,19 @@ fn add(path: &Path, files: &mut Vec<(PathBuf, u128, u64)>) -> Result<()> {
     files.push((path.into(), modified.as_nanos(), metadata.len()));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_gone_meanwhile_is_not_there() {
+        let mut files = Vec::new();
+        add(Path::new("/no/such/file"), &mut files).unwrap();
+        assert!(files.is_empty());
+        let folder = tempfile::TempDir::new().unwrap();
+        fs::write(folder.path().join("a"), "1").unwrap();
+        add(folder.path(), &mut files).unwrap();
+        assert_eq!(files.len(), 1);
+    }
+}

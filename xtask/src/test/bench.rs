@@ -4,11 +4,12 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
+use wait_timeout::ChildExt;
 
 use super::report::Report;
 use crate::{
@@ -198,17 +199,10 @@ fn dump_dom(browser: &Path, page: &Path, folder: &Path) -> Result<String> {
         .stderr(fs::File::create(folder.join("browser.log"))?.into_file())
         .spawn()
         .with_context(|| format!("cannot start {}", browser.display()))?;
-    let deadline = Instant::now() + BROWSER_LIMIT;
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-            None => {
-                child.kill()?;
-                child.wait()?;
-                bail!("the browser took longer than {} s", BROWSER_LIMIT.as_secs());
-            }
-        }
+    let Some(status) = child.wait_timeout(BROWSER_LIMIT)? else {
+        child.kill()?;
+        child.wait()?;
+        bail!("the browser took longer than {} s", BROWSER_LIMIT.as_secs());
     };
     fs::remove_dir_all(&profile).ok();
     if !status.success() {
