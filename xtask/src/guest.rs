@@ -133,12 +133,8 @@ fn run<O: Output>(
     limit: Option<Duration>,
 ) -> Result<(Boot, Receiver<O>)> {
     let deadline = Deadline::from(limit);
-    let mut qemu = Emulator::start(call, Stdio::piped(), Stdio::piped(), Stdio::piped())?;
-    let line = qemu.child.stdout.take().context("stdout is a pipe")?;
-    let complaints = qemu.child.stderr.take().context("stderr is a pipe")?;
-    let serial = qemu.child.stdin.take().context("stdin is a pipe")?;
-
     let (send, events) = mpsc::channel();
+    // Before there is anything to end.
     let _listening = signals::listen({
         let send = send.clone();
         move |signal| {
@@ -146,6 +142,11 @@ fn run<O: Output>(
             send.send(Event::Signal(signal)).ok();
         }
     })?;
+    let mut qemu = Emulator::start(call, Stdio::piped(), Stdio::piped(), Stdio::piped())?;
+    let line = qemu.child.stdout.take().context("stdout is a pipe")?;
+    let complaints = qemu.child.stderr.take().context("stderr is a pipe")?;
+    let serial = qemu.child.stdin.take().context("stdin is a pipe")?;
+
     let said = pump::Said::default();
     let (ready, wait_ready) = mpsc::channel();
     let (finish, finished) = mpsc::channel();

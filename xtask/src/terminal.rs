@@ -5,7 +5,7 @@ use std::{
     ffi::c_int,
     io::{self, ErrorKind, Read, Write},
     process::Stdio,
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::Duration,
 };
@@ -64,10 +64,19 @@ enum Event {
 
 /// Runs QEMU on the terminal until the guest powers off.
 pub fn session(arguments: Vec<String>, limit: Option<Duration>) -> Result<End> {
+    let (send, events) = mpsc::channel();
+    // Before there is anything to end, or a terminal to put in order. In every thread: the receiver is gone when the
+    // session is over anyway.
+    let _listening = signals::listen({
+        let send = send.clone();
+        move |signal| {
+            send.send(Event::Signal(signal)).ok();
+        }
+    })?;
     let (piped, shown) = (Stdio::piped, Stdio::inherit());
     let mut qemu = Emulator::start(arguments, piped(), piped(), shown)?;
     let raw = RawMode::enter()?;
-    let outcome = talk(&mut qemu, limit);
+    let outcome = talk(&mut qemu, send, &events, limit);
     // The line closes a moment before the process ends.
     let status = match outcome {
         Ok(Some(Event::LineEnded(_))) => qemu.end_within(END_LIMIT),
@@ -92,23 +101,20 @@ pub fn session(arguments: Vec<String>, limit: Option<Duration>) -> Result<End> {
 }
 
 /// What ended the session; `None` is the time limit.
-fn talk(qemu: &mut Emulator, limit: Option<Duration>) -> Result<Option<Event>> {
+fn talk(
+    qemu: &mut Emulator,
+    send: Sender<Event>,
+    events: &Receiver<Event>,
+    limit: Option<Duration>,
+) -> Result<Option<Event>> {
     let deadline = Deadline::from(limit);
-    let (send, events) = mpsc::channel();
     let line = qemu.child.stdout.take().context("stdout is a pipe")?;
     let serial = qemu.child.stdin.take().context("stdin is a pipe")?;
-    // In every thread: the receiver is gone when the session is over anyway.
     thread::spawn({
         let send = send.clone();
         move || send.send(show(line)).ok()
     });
-    thread::spawn({
-        let send = send.clone();
-        move || type_in(serial, &send)
-    });
-    let _listening = signals::listen(move |signal| {
-        send.send(Event::Signal(signal)).ok();
-    })?;
+    thread::spawn(move || type_in(serial, &send));
     match events.recv_timeout(deadline.left()) {
         Ok(event) => Ok(Some(event)),
         Err(RecvTimeoutError::Timeout) => Ok(None),

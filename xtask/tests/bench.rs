@@ -31,7 +31,7 @@ const APT: [&str; 3] = ["apt", "dpkg", "sudo"];
 
 #[test]
 fn an_unknown_name_lists_the_known_ones() {
-    let host = Host::without(&[]);
+    let host = Host::new();
     let output = bench(&host, &["getpid", "getpyd"]);
     check(
         &output,
@@ -66,7 +66,7 @@ fn without_the_linux_package_the_rest_runs() {
 
 #[test]
 fn a_door_that_is_not_built_is_skipped_by_name() {
-    let host = Host::without(&["qemu-system"]).with_qemu(ALL_WELL);
+    let host = Host::new().with_qemu(ALL_WELL);
     let output = bench(&host, &["--only", "svc", "getpid"]);
     check(&output, 3, &["SKIPPED: svc: getpid", "not built yet"]);
 }
@@ -76,7 +76,7 @@ fn a_guest_that_dies_costs_the_measure_it_died_of() {
     // The first boot is for both measures (in hex), the second for what is left.
     let script = "case \"$*\" in *6e756c6c5f63616c6c20676574706964*)\n\
                   line 2000000; echo 'kernel: boom'; exit 9;; esac\n";
-    let host = Host::without(&["qemu-system"]).with_qemu(&format!("{script}{ALL_WELL}"));
+    let host = Host::new().with_qemu(&format!("{script}{ALL_WELL}"));
     let kept = host.folder().join("results.json");
     let words = [
         "--only",
@@ -96,7 +96,7 @@ fn a_guest_that_dies_costs_the_measure_it_died_of() {
 fn a_measure_that_fails_in_the_guest_is_told_with_its_reason() {
     let boot = "line 2000000\nline '{\"name\":\"getpid\",\"failed\":\"killed by signal 11\"}'\n\
                 line '{\"name\":\"null_call\",\"ns\":111.000}'\nend\n";
-    let host = Host::without(&["qemu-system"]).with_qemu(boot);
+    let host = Host::new().with_qemu(boot);
     let output = bench(&host, &["--only", "direct", "getpid", "null_call"]);
     let said = ["FAILED on RustOS: getpid: killed by signal 11", "111"];
     check(&output, 1, &said);
@@ -104,7 +104,7 @@ fn a_measure_that_fails_in_the_guest_is_told_with_its_reason() {
 
 #[test]
 fn what_rose_by_more_than_two_percent_ends_with_a_status_of_its_own() {
-    let host = Host::without(&["qemu-system"]).with_qemu(ALL_WELL);
+    let host = Host::new().with_qemu(ALL_WELL);
     let kept = host.folder().join("results.json");
     let kept = kept.to_str().unwrap();
     check(
@@ -118,14 +118,14 @@ fn what_rose_by_more_than_two_percent_ends_with_a_status_of_its_own() {
         &["0 of 2"],
     );
     let slower = ALL_WELL.replace("47.000", "48.000");
-    let host = Host::without(&["qemu-system"]).with_qemu(&slower);
+    let host = Host::new().with_qemu(&slower);
     let output = bench(&host, &["--only", "direct", "--against", kept, "getpid"]);
     check(&output, 4, &["+2.1%  SLOWER", "1 of 2"]);
 }
 
 #[test]
 fn a_file_that_holds_no_results_is_refused() {
-    let host = Host::without(&["qemu-system"]).with_qemu(ALL_WELL);
+    let host = Host::new().with_qemu(ALL_WELL);
     let image = host.image();
     let words = [
         "--only",
@@ -139,7 +139,7 @@ fn a_file_that_holds_no_results_is_refused() {
 
 #[test]
 fn what_could_not_be_used_is_refused_before_anything_is_measured() {
-    let host = Host::without(&["qemu-system"]).with_qemu("echo booted >&2\nexit 1");
+    let host = Host::new().with_qemu("echo booted >&2\nexit 1");
     for (words, why) in [
         (&["--only", "linux"][..], "--only linux"),
         (&["--only", "direct", "--record"], "--peer"),
@@ -156,7 +156,7 @@ fn what_could_not_be_used_is_refused_before_anything_is_measured() {
 
 #[test]
 fn what_failed_is_not_recorded() {
-    let host = Host::without(&["qemu-system"]).with_qemu("exit 1");
+    let host = Host::new().with_qemu("exit 1");
     // A repository with a history to keep: its root is found by the linker script.
     let root = host.folder().join("repository");
     fs::create_dir_all(root.join("docs/bench")).unwrap();

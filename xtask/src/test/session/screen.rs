@@ -65,15 +65,7 @@ impl Screen {
     pub fn start(image: &Image, rows: NonZeroU16) -> Result<Self> {
         let words = format!("console=tty winsize={rows}x{COLUMNS} TERM=xterm");
         let arguments = qemu::arguments(&image.file, &MachineOptions::default(), &words);
-        let mut qemu = Emulator::start(arguments, Stdio::piped(), Stdio::piped(), Stdio::piped())?;
-        let mut serial = qemu.child.stdin.take().context("stdin is a pipe")?;
-        let mut output = qemu.child.stdout.take().context("stdout is a pipe")?;
-        let stderr = qemu.child.stderr.take().context("stderr is a pipe")?;
-        let said = Said::default();
-        thread::spawn({
-            let said = said.clone();
-            move || complaints(stderr, &said)
-        });
+        // Signals first: from here on there is something to end.
         let (send, line) = mpsc::sync_channel(PIECES);
         let signal = Arc::new(AtomicI32::new(0));
         let listening = signals::listen({
@@ -84,6 +76,15 @@ impl Screen {
                 send.try_send(Some(Vec::new())).ok();
             }
         })?;
+        let mut qemu = Emulator::start(arguments, Stdio::piped(), Stdio::piped(), Stdio::piped())?;
+        let mut serial = qemu.child.stdin.take().context("stdin is a pipe")?;
+        let mut output = qemu.child.stdout.take().context("stdout is a pipe")?;
+        let stderr = qemu.child.stderr.take().context("stderr is a pipe")?;
+        let said = Said::default();
+        thread::spawn({
+            let said = said.clone();
+            move || complaints(stderr, &said)
+        });
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count) = output.read(&mut buffer) {
