@@ -89,6 +89,14 @@ const CALLS: &[Call] = &[
         ..PLAIN
     },
     Call {
+        claim: "the kernel's log is shown on stderr if asked for",
+        options: &["--verbose"],
+        script: "echo out",
+        stdout: || b"out\n".into(),
+        stderr: &["kernel command line: "],
+        ..PLAIN
+    },
+    Call {
         claim: "a time limit ends what hangs",
         options: &["--timeout", "2"],
         script: "sleep 1000",
