@@ -34,7 +34,7 @@ echo "today $(echo is $(echo nested)) `echo old \`echo style\``"; x=$(false); ec
 ### case subshells_do_not_leak
 x=1; (x=2; cd /; echo $x); echo $x; basename "$PWD"; (exit 4); echo $?; (umask 077; umask); umask; (trap 'echo subshell exit' EXIT); echo after
 ### case background_and_wait
-sleep 0.3 & p=$!; wait $p; echo $?; (exit 5) & wait $!; echo $?; (sleep 0.2; echo late) & echo early; wait; for i in 1 2 3 4; do (echo $i >out$i) & done; wait; cat out1 out2 out3 out4
+sleep 0.3 & p=$!; wait $p; echo $?; (exit 5) & wait $!; echo $?; mkfifo go; (read x <go; echo late) & echo early; echo >go; wait; for i in 1 2 3 4; do (echo $i >out$i) & done; wait; cat out1 out2 out3 out4
 ### case signals_and_traps
 trap 'echo caught' USR1; kill -USR1 $$; trap - USR1; trap 'echo leaving' EXIT; sh -c 'kill -TERM $$' 2>/dev/null; echo $?; sh -c 'kill -9 $$' 2>/dev/null; echo $?; sleep 30 & kill $!; wait $! 2>/dev/null; echo $?; trap '' INT; kill -INT $$; echo survived
 ### case death_by_signal_gives_128_and_more
