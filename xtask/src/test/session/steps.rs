@@ -276,11 +276,17 @@ pub const STEPS: &[Step] = &[
         &[Row("ended 143")],
     ),
     shell("", "jobs; echo no mo''re\r", &[Row("no more")]),
-    shell("", "sleep 500 & echo be''hind\r", &[Row("behind")]),
     shell(
+        "",
+        "sh -c 'read word; echo \"the $word\"; exec sleep 500' & echo be''hind\r",
+        &[Row("behind")],
+    ),
+    // The shell names the job before it hands over the terminal: only the job's own answer shows that it has it.
+    shell("", "fg\r", &[Text("exec sleep 500")]),
+    program(
         "a program in the background can be brought to the front",
-        "fg\r",
-        &[Row("sleep 500")],
+        "front\r",
+        &[Row("the front")],
     ),
     program("and stopped by Ctrl-\\", "\x1c", &[Prompt]),
     // Programs that take the whole screen.
