@@ -29,6 +29,7 @@ mod hostile;
 mod jobs;
 mod limits;
 mod links;
+mod locks;
 mod mappings;
 mod metadata;
 mod owners;
@@ -80,6 +81,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),
     ("futexes", futexes::TESTS),
+    ("locks", locks::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

@@ -22,6 +22,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("signals", TestKind::Kernel),
     ("threads", TestKind::Kernel),
     ("futexes", TestKind::Kernel),
+    ("locks", TestKind::Kernel),
     ("mappings", TestKind::Memory),
     ("protection", TestKind::Memory),
     ("sharing", TestKind::Memory),
