@@ -1,5 +1,6 @@
 //! C's locks: how they end, how they time out, and who may share them.
 
+use crate::more;
 use crate::support::*;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -16,6 +17,8 @@ crate::harness::tests![
     a_barrier_serves_more_threads_than_it_holds,
     a_barrier_meets_across_processes,
     conditions_and_semaphores_work_across_processes,
+    a_time_before_the_epoch_has_passed,
+    a_nanosecond_too_many_is_refused,
     recursive_and_checking_mutexes_know_their_owner,
     a_wait_gives_up_a_recursive_mutex_and_takes_it_back,
     everything_at_once,
@@ -263,6 +266,54 @@ fn conditions_and_semaphores_work_across_processes() {
     times(200, || sys!(sem_wait(page.at(2))));
     assert_eq!(wait(child), End::Exit(0));
     assert_eq!(sys!(pthread_cond_destroy(page.at(1))), 0);
+}
+
+/// What every function that waits until a time says of it.
+fn waits_until(at: &libc::timespec) -> Vec<(&'static str, c_int)> {
+    let page = Page::new(libc::MAP_PRIVATE);
+    assert_eq!(sys!(pthread_mutex_init(page.at(0), null())), 0);
+    assert_eq!(sys!(pthread_cond_init(page.at(1), null())), 0);
+    assert_eq!(sys!(pthread_rwlock_init(page.at(2), null())), 0);
+    ok(sys!(sem_init(page.at(3), 0, 0)));
+    sys!(pthread_mutex_lock(page.at(0)));
+    let mut said = vec![(
+        "cond",
+        sys!(pthread_cond_timedwait(page.at(1), page.at(0), at)),
+    )];
+    // It holds the mutex again, and keeps it and the other lock from the thread.
+    sys!(pthread_rwlock_wrlock(page.at(2)));
+    let others = thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            [
+                ("mutex", sys!(pthread_mutex_timedlock(page.at(0), at))),
+                ("reader", more::pthread_rwlock_timedrdlock(page.at(2), at)),
+                ("writer", more::pthread_rwlock_timedwrlock(page.at(2), at)),
+            ]
+        });
+        thread.join().expect("no panic")
+    });
+    said.extend(others);
+    fails(sys!(sem_timedwait(page.at(3), at)), errno());
+    said.push(("semaphore", errno()));
+    said
+}
+
+fn a_time_before_the_epoch_has_passed() {
+    for tv_sec in [-1, i64::MIN] {
+        let mut at: libc::timespec = zeroed();
+        at.tv_sec = tv_sec;
+        for (what, said) in waits_until(&at) {
+            assert_eq!(said, libc::ETIMEDOUT, "{what}");
+        }
+    }
+}
+
+fn a_nanosecond_too_many_is_refused() {
+    let mut at: libc::timespec = zeroed();
+    at.tv_nsec = 1_000_000_000;
+    for (what, said) in waits_until(&at) {
+        assert_eq!(said, libc::EINVAL, "{what}");
+    }
 }
 
 fn mutex_of(page: &Page, kind: c_int) -> *mut libc::pthread_mutex_t {

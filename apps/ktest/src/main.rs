@@ -13,6 +13,7 @@ mod support;
 
 mod harness;
 mod helper;
+mod more;
 
 mod accounting;
 mod clocks;

@@ -110,7 +110,8 @@ pub fn futex_wait_in(word: &AtomicU32, expected: u32, shared: Shared) -> isize {
     unsafe { door!(futex, word.as_ptr(), op, expected, 0usize) }
 }
 
-/// Waits until `at` on `clock`; null waits for ever. Gives the kernel's result.
+/// Waits until `at` on `clock`; null waits for ever. Gives the kernel's result, to whom a time before the epoch is none:
+/// for us it is long past.
 pub unsafe fn futex_wait_until(
     word: &AtomicU32,
     expected: u32,
@@ -120,6 +121,9 @@ pub unsafe fn futex_wait_until(
 ) -> isize {
     if at.is_null() {
         return futex_wait_in(word, expected, shared);
+    }
+    if (*at).tv_sec < 0 && (0..1_000_000_000).contains(&(*at).tv_nsec) {
+        return -(libc::ETIMEDOUT as isize);
     }
     let mut op = libc::FUTEX_WAIT_BITSET | shared.flag();
     if clock == libc::CLOCK_REALTIME {

@@ -68,6 +68,9 @@ pub unsafe extern "C" fn pthread_cond_clockwait(
     if !(*m).is_mine() {
         return libc::EPERM;
     }
+    if clock != libc::CLOCK_REALTIME && clock != libc::CLOCK_MONOTONIC {
+        return libc::EINVAL;
+    }
     if !until.is_null() && !(0..1_000_000_000).contains(&(*until).tv_nsec) {
         return libc::EINVAL;
     }
