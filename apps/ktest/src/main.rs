@@ -37,6 +37,7 @@ mod owners;
 mod pipes;
 mod procfs;
 mod protection;
+mod robust;
 mod scheduling;
 mod sharing;
 mod shortage;
@@ -83,6 +84,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("threads", threads::TESTS),
     ("futexes", futexes::TESTS),
     ("locks", locks::TESTS),
+    ("robust", robust::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

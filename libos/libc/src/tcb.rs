@@ -5,6 +5,7 @@
 //! `[ Pthread ][ header ][ .tdata copy, .tbss ]`.
 
 use crate::malloc::Cache;
+use crate::pthread::Held;
 use core::ffi::{c_int, c_void};
 use core::mem::size_of;
 use core::ptr;
@@ -39,6 +40,7 @@ pub struct Pthread {
     pub state: AtomicU32,
     /// Kernel id; 0 when not asked yet (main thread) or when the kernel has let go of the thread.
     pub tid: AtomicI32,
+    pub held: Held,
     pub cache: Cache,
     pub locale: *mut c_void,
     pub errno: c_int,

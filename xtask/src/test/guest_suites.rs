@@ -23,6 +23,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("threads", TestKind::Kernel),
     ("futexes", TestKind::Kernel),
     ("locks", TestKind::Kernel),
+    ("robust", TestKind::Kernel),
     ("mappings", TestKind::Memory),
     ("protection", TestKind::Memory),
     ("sharing", TestKind::Memory),

@@ -6,7 +6,7 @@
 //! A condition may be destroyed right after a broadcast, by who still holds the mutex: `destroy` waits until the last
 //! waiter has left.
 
-use super::mutex::Mutex;
+use super::mutex::{self, Mutex};
 use crate::lock::{Guests, Shared, futex_wait_until, futex_wake_in};
 use core::ffi::c_int;
 use core::ptr::null;
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn pthread_cond_clockwait(
     clock: clockid_t,
     until: *const timespec,
 ) -> c_int {
-    if !(*m).is_mine() {
+    if !mutex::is_mine(m) {
         return libc::EPERM;
     }
     if clock != libc::CLOCK_REALTIME && clock != libc::CLOCK_MONOTONIC {
@@ -77,14 +77,12 @@ pub unsafe extern "C" fn pthread_cond_clockwait(
     let shared = (*c).shared;
     (*c).waiters.enter();
     let seq = (*c).seq.load(SeqCst);
-    let depth = (*m).save();
+    let depth = mutex::give_up(m);
     let r = futex_wait_until(&(*c).seq, seq, clock, until, shared);
     Guests::leave(&raw const (*c).waiters, shared);
-    (*m).restore(depth);
-    if r == -(libc::ETIMEDOUT as isize) {
-        libc::ETIMEDOUT
-    } else {
-        0
+    match mutex::take_back(m, depth) {
+        0 if r == -(libc::ETIMEDOUT as isize) => libc::ETIMEDOUT,
+        e => e,
     }
 }
 

@@ -7,8 +7,10 @@ mod key;
 mod mutex;
 mod once;
 mod properties;
+mod robust;
 mod rwlock;
 mod sem;
 mod thread;
 
+pub use robust::Held;
 pub use thread::after_fork_child;

@@ -314,4 +314,6 @@ pub extern "C" fn pthread_yield() -> c_int {
 pub fn after_fork_child() {
     LIVE.store(1, Relaxed);
     DEAD_LOCK.reset();
+    // SAFETY: the calling thread's own list.
+    unsafe { super::robust::after_fork_child() };
 }
