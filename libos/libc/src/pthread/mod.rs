@@ -2,6 +2,8 @@
 
 mod attr;
 mod barrier;
+mod cancel;
+mod cleanup;
 mod cond;
 mod key;
 mod mutex;
@@ -10,6 +12,7 @@ mod properties;
 mod robust;
 mod rwlock;
 mod sem;
+mod spin;
 mod thread;
 
 pub use robust::Held;

@@ -6,7 +6,7 @@
 //! short list for the next ones.
 
 use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK};
-use super::key;
+use super::{cleanup, key};
 use crate::door::__libc_clone;
 use crate::lock::Lock;
 use crate::tcb::{self, Pthread};
@@ -182,7 +182,8 @@ unsafe extern "C" fn run(t: *mut c_void) -> ! {
 pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     let t = tcb::this();
     (*t).result = result;
-    super::once::run_cleanup(t);
+    cleanup::run_handlers(t);
+    cleanup::run_hooks(t);
     key::run_destructors(t);
     // A handler must not find a half-gone thread.
     signal::set_mask(libc::SIG_SETMASK, u64::MAX);
