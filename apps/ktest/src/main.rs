@@ -37,6 +37,7 @@ mod owners;
 mod pipes;
 mod procfs;
 mod protection;
+mod pthreads;
 mod robust;
 mod scheduling;
 mod sharing;
@@ -82,6 +83,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),
+    ("pthreads", pthreads::TESTS),
     ("futexes", futexes::TESTS),
     ("locks", locks::TESTS),
     ("robust", robust::TESTS),

@@ -17,6 +17,8 @@ pub const KEYS_MAX: usize = 128;
 #[repr(C, align(64))]
 pub struct Pthread {
     pub tsd: [*mut c_void; KEYS_MAX],
+    /// Which generation of its key each value belongs to.
+    pub tsd_generations: [u32; KEYS_MAX],
     pub name: [u8; 16],
     /// The mapping that holds stack and block; null for the main thread.
     pub map: *mut u8,
@@ -34,7 +36,8 @@ pub struct Pthread {
     pub dtors: *mut c_void,
     pub cancel: AtomicI32,
     pub cancel_off: AtomicI32,
-    pub tsd_used: bool,
+    /// No value is set from here on.
+    pub tsd_end: usize,
     pub main: bool,
     /// One of `pthread::thread`'s `JOINABLE`, `DETACHED`, `EXITING`.
     pub state: AtomicU32,

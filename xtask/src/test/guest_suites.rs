@@ -21,6 +21,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("spawn", TestKind::Kernel),
     ("signals", TestKind::Kernel),
     ("threads", TestKind::Kernel),
+    ("pthreads", TestKind::Kernel),
     ("futexes", TestKind::Kernel),
     ("locks", TestKind::Kernel),
     ("robust", TestKind::Kernel),
