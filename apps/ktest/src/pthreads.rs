@@ -1,12 +1,156 @@
 //! Threads by C's names: what others can do to one, what it is made with, and what it leaves behind.
 
 use crate::support::*;
-use libc::c_void;
-use std::ptr::without_provenance;
+use libc::{c_int, c_void, pthread_t};
+use std::ptr::{null, null_mut, without_provenance};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 
-crate::harness::tests![a_deleted_keys_values_are_gone, keys_run_out_and_come_back,];
+crate::harness::tests![
+    the_main_thread_can_be_signalled,
+    the_main_thread_can_be_joined,
+    the_main_thread_can_be_moved_and_asked: Native,
+    a_thread_that_has_ended_gets_no_signal,
+    joins_and_detaches_are_checked,
+    a_deleted_keys_values_are_gone,
+    keys_run_out_and_come_back,
+];
+
+/// A thread, as others may know it; musl's name for one is a pointer, which Rust keeps at home.
+#[derive(Clone, Copy)]
+pub struct Who(usize);
+
+impl Who {
+    pub fn am_i() -> Self {
+        Self(sys!(pthread_self()) as usize)
+    }
+
+    pub fn id(self) -> pthread_t {
+        self.0 as pthread_t
+    }
+}
+
+type Body = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// A thread that runs `body`, made the C way.
+fn create(attributes: *const libc::pthread_attr_t, body: Body) -> (c_int, pthread_t) {
+    let mut thread = zeroed();
+    let e = sys!(pthread_create(&mut thread, attributes, body, null_mut()));
+    (e, thread)
+}
+
+extern "C" fn nothing(_: *mut c_void) -> *mut c_void {
+    null_mut()
+}
+
+fn the_main_thread_can_be_signalled() {
+    let main = Who::am_i();
+    // A forked child has a number that it may never have asked for.
+    in_child(|| {
+        block(&[libc::SIGUSR1]);
+        thread::spawn(move || assert_eq!(sys!(pthread_kill(main.id(), libc::SIGUSR1)), 0))
+            .join()
+            .expect("no panic");
+        let limit: libc::timespec = zeroed();
+        let taken = sys!(sigtimedwait(&set_of(&[libc::SIGUSR1]), null_mut(), &limit));
+        assert_eq!(taken, libc::SIGUSR1);
+        assert_eq!(sys!(pthread_kill(main.id(), 1000)), libc::EINVAL);
+    });
+}
+
+/// glibc unwinds the stack of a thread that calls `pthread_exit`, which Rust's frames do not let happen.
+const UNWINDS: bool = cfg!(target_env = "gnu");
+
+/// Ends the calling thread where it is.
+fn end_thread() -> ! {
+    if UNWINDS {
+        sys!(syscall(libc::SYS_exit, 0));
+    }
+    sys!(pthread_exit(without_provenance::<c_void>(17).cast_mut()))
+}
+
+static MAIN_HAS_ENDED: AtomicU32 = AtomicU32::new(0);
+
+fn the_main_thread_can_be_joined() {
+    let main = Who::am_i();
+    let end = end_of(|| {
+        thread::spawn(move || {
+            let mut result = null_mut();
+            assert_eq!(sys!(pthread_join(main.id(), &mut result)), 0);
+            let result_is_right = UNWINDS || result.addr() == 17;
+            let well = MAIN_HAS_ENDED.load(SeqCst) == 1 && result_is_right;
+            sys!(_exit(if well { 5 } else { 6 }));
+        });
+        // Long enough for a join that does not wait.
+        sleep_ms(20);
+        MAIN_HAS_ENDED.store(1, SeqCst);
+        end_thread()
+    });
+    assert_eq!(end, End::Exit(5));
+}
+
+fn the_main_thread_can_be_moved_and_asked() {
+    in_child(|| {
+        let main = Who::am_i();
+        let size = size_of::<libc::cpu_set_t>();
+        let here = move |who: i32| {
+            let mut set: libc::cpu_set_t = zeroed();
+            ok(sys!(sched_getaffinity(who, size, &mut set)));
+            (0..8)
+                .filter(|&cpu| sys!(CPU_ISSET(cpu, &set)))
+                .collect::<Vec<usize>>()
+        };
+        let all = here(0);
+        let tid = sys!(syscall(libc::SYS_gettid)) as i32;
+        thread::spawn(move || {
+            let mut theirs = zeroed();
+            assert_eq!(sys!(pthread_getcpuclockid(main.id(), &mut theirs)), 0);
+            let mut own = zeroed();
+            sys!(pthread_getcpuclockid(sys!(pthread_self()), &mut own));
+            assert_ne!(theirs, own);
+            let mut set: libc::cpu_set_t = zeroed();
+            sys!(CPU_SET(all[all.len() - 1], &mut set));
+            assert_eq!(sys!(pthread_setaffinity_np(main.id(), size, &set)), 0);
+            assert_eq!(here(tid), all[all.len() - 1..]);
+            assert_eq!(here(0), all, "the caller stays where it was");
+            let parameter: libc::sched_param = zeroed();
+            let batch = libc::SCHED_BATCH;
+            assert_eq!(sys!(pthread_setschedparam(main.id(), batch, &parameter)), 0);
+            assert_eq!(sys!(sched_getscheduler(tid)), batch);
+            assert_eq!(sys!(sched_getscheduler(0)), libc::SCHED_OTHER);
+        })
+        .join()
+        .expect("no panic");
+    });
+}
+
+fn a_thread_that_has_ended_gets_no_signal() {
+    let (e, thread) = create(null(), nothing);
+    assert_eq!(e, 0);
+    let ended = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) == 1;
+    until("it has ended", ended);
+    assert_eq!(sys!(pthread_kill(thread, libc::SIGKILL)), 0);
+    assert_eq!(sys!(pthread_join(thread, null_mut())), 0);
+}
+
+fn joins_and_detaches_are_checked() {
+    let me = sys!(pthread_self());
+    assert_eq!(sys!(pthread_join(me, null_mut())), libc::EDEADLK);
+    let (_, thread) = create(null(), nothing);
+    assert_eq!(sys!(pthread_detach(thread)), 0);
+    let mut attributes = zeroed();
+    sys!(pthread_attr_init(&mut attributes));
+    sys!(pthread_attr_setdetachstate(
+        &mut attributes,
+        libc::PTHREAD_CREATE_DETACHED
+    ));
+    for _ in 0..100 {
+        let (e, _) = create(&attributes, nothing);
+        assert_eq!(e, 0);
+    }
+    let ended = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) == 1;
+    until("all have ended", ended);
+}
 
 fn a_deleted_keys_values_are_gone() {
     let mut key = 0;
@@ -57,4 +201,8 @@ fn keys_run_out_and_come_back() {
     let mut key = 0;
     assert_eq!(sys!(pthread_key_create(&mut key, None)), 0);
     assert!(sys!(pthread_getspecific(key)).is_null());
+}
+
+fn name(thread: Who, name: &std::ffi::CStr) -> c_int {
+    sys!(pthread_setname_np(thread.id(), name.as_ptr()))
 }

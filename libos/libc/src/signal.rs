@@ -304,20 +304,13 @@ pub unsafe extern "C" fn psignal(sig: c_int, what: *const c_char) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_kill(thread: *mut tcb::Pthread, sig: c_int) -> c_int {
-    let tid = if thread == tcb::this() {
-        tcb::tid()
-    } else {
-        (*thread).tid.load(core::sync::atomic::Ordering::Relaxed)
-    };
-    if tid == 0 {
+    match crate::pthread::kernel_id(thread) {
+        // By process and thread: the number may be another process's thread by now.
+        Some(tid) => -door!(tgkill, door!(getpid), tid, sig) as c_int,
         // Gone, as far as the kernel goes: success for a thread not yet joined, says POSIX 2024.
-        return if (0..=64).contains(&sig) {
-            0
-        } else {
-            libc::EINVAL
-        };
+        None if (0..=64).contains(&sig) => 0,
+        None => libc::EINVAL,
     }
-    -door!(tkill, tid, sig) as c_int
 }
 
 #[unsafe(no_mangle)]

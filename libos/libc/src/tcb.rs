@@ -41,7 +41,7 @@ pub struct Pthread {
     pub main: bool,
     /// One of `pthread::thread`'s `JOINABLE`, `DETACHED`, `EXITING`.
     pub state: AtomicU32,
-    /// Kernel id; 0 when not asked yet (main thread) or when the kernel has let go of the thread.
+    /// Kernel id; 0 when the kernel has let go of the thread, and in a process of one thread that has not asked yet.
     pub tid: AtomicI32,
     pub held: Held,
     pub cache: Cache,
@@ -100,7 +100,7 @@ pub unsafe fn install(thread: *mut Pthread) {
     core::arch::asm!("msr tpidr_el0, {}", in(reg) thread.add(1), options(nostack, preserves_flags));
 }
 
-/// The calling thread's kernel id; the main thread asks for it once, and again after a fork.
+/// The calling thread's kernel id. The first thread of a process asks when it wants to know, and before it makes another.
 pub fn tid() -> c_int {
     use core::sync::atomic::Ordering::Relaxed;
     // SAFETY: the running thread's block.

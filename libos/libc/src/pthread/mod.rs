@@ -15,5 +15,6 @@ mod sem;
 mod spin;
 mod thread;
 
+pub use properties::kernel_id;
 pub use robust::Held;
 pub use thread::after_fork_child;

@@ -4,6 +4,26 @@ use crate::tcb::{self, Pthread};
 use core::ffi::{c_char, c_int};
 use core::sync::atomic::Ordering::Relaxed;
 
+/// The kernel's number of a thread; nothing if the kernel has let go of it.
+pub unsafe fn kernel_id(t: *mut Pthread) -> Option<c_int> {
+    let tid = if t == tcb::this() {
+        tcb::tid()
+    } else {
+        (*t).tid.load(Relaxed)
+    };
+    (tid != 0).then_some(tid)
+}
+
+/// As [`kernel_id`], or ESRCH from the function that asks.
+macro_rules! known {
+    ($t:expr) => {
+        match kernel_id($t) {
+            Some(tid) => tid,
+            None => return libc::ESRCH,
+        }
+    };
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_setname_np(t: *mut Pthread, name: *const c_char) -> c_int {
     let text = crate::string::bytes(name);
@@ -33,21 +53,13 @@ pub unsafe extern "C" fn pthread_getname_np(
     0
 }
 
-unsafe fn kernel_id(t: *mut Pthread) -> c_int {
-    if t == tcb::this() {
-        tcb::tid()
-    } else {
-        (*t).tid.load(Relaxed)
-    }
-}
-
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_setaffinity_np(
     t: *mut Pthread,
     n: usize,
     set: *const libc::cpu_set_t,
 ) -> c_int {
-    -door!(sched_setaffinity, kernel_id(t), n, set) as c_int
+    -door!(sched_setaffinity, known!(t), n, set) as c_int
 }
 
 #[unsafe(no_mangle)]
@@ -57,7 +69,7 @@ pub unsafe extern "C" fn pthread_getaffinity_np(
     set: *mut libc::cpu_set_t,
 ) -> c_int {
     let saved = crate::errno::get();
-    let r = crate::sched::sched_getaffinity(kernel_id(t), n, set);
+    let r = crate::sched::sched_getaffinity(known!(t), n, set);
     let e = crate::errno::get();
     crate::errno::set(saved);
     if r < 0 { e } else { 0 }
@@ -69,7 +81,7 @@ pub unsafe extern "C" fn pthread_setschedparam(
     policy: c_int,
     p: *const libc::sched_param,
 ) -> c_int {
-    -door!(sched_setscheduler, kernel_id(t), policy, p) as c_int
+    -door!(sched_setscheduler, known!(t), policy, p) as c_int
 }
 
 #[unsafe(no_mangle)]
@@ -78,12 +90,12 @@ pub unsafe extern "C" fn pthread_getschedparam(
     policy: *mut c_int,
     p: *mut libc::sched_param,
 ) -> c_int {
-    let r = door!(sched_getscheduler, kernel_id(t));
+    let r = door!(sched_getscheduler, known!(t));
     if r < 0 {
         return -r as c_int;
     }
     *policy = r as c_int;
-    -door!(sched_getparam, kernel_id(t), p) as c_int
+    -door!(sched_getparam, known!(t), p) as c_int
 }
 
 #[unsafe(no_mangle)]
@@ -91,6 +103,6 @@ pub unsafe extern "C" fn pthread_getcpuclockid(
     t: *mut Pthread,
     clock: *mut libc::clockid_t,
 ) -> c_int {
-    *clock = (-kernel_id(t) - 1).wrapping_mul(8) + 6;
+    *clock = (-known!(t) - 1).wrapping_mul(8) + 6;
     0
 }

@@ -120,6 +120,8 @@ pub unsafe extern "C" fn pthread_create(
         given = (*attr).stack_end;
         detached = (*attr).detached != 0;
     }
+    // Others, who soon may be there, find ours in our block.
+    tcb::tid();
     let block = tcb::block_len();
     let round = |n: usize| (n + 4095) & !4095;
     // On a stack of the program's own the block is a mapping beside it.
