@@ -3,7 +3,7 @@
 use crate::support::*;
 use libc::{c_int, c_void, pthread_t};
 use std::ptr::{null, null_mut, without_provenance};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 crate::harness::tests![
@@ -14,6 +14,7 @@ crate::harness::tests![
     joins_and_detaches_are_checked,
     a_deleted_keys_values_are_gone,
     keys_run_out_and_come_back,
+    others_can_be_named: Native,
 ];
 
 /// A thread, as others may know it; musl's name for one is a pointer, which Rust keeps at home.
@@ -203,6 +204,38 @@ fn keys_run_out_and_come_back() {
     assert!(sys!(pthread_getspecific(key)).is_null());
 }
 
+fn name_of(thread: Who) -> String {
+    let mut buffer = [0 as libc::c_char; 16];
+    let e = sys!(pthread_getname_np(thread.id(), buffer.as_mut_ptr(), 16));
+    assert_eq!(e, 0);
+    let bytes = buffer.iter().take_while(|&&c| c != 0);
+    bytes.map(|&c| c as u8 as char).collect()
+}
+
 fn name(thread: Who, name: &std::ffi::CStr) -> c_int {
     sys!(pthread_setname_np(thread.id(), name.as_ptr()))
+}
+
+fn others_can_be_named() {
+    let main = Who::am_i();
+    assert_eq!(name(main, c"first"), 0);
+    let (steps, other) = (AtomicU32::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(name_of(main), "first");
+            assert_eq!(name(main, c"by another"), 0);
+            sys!(prctl(libc::PR_SET_NAME, c"by itself".as_ptr()));
+            other.store(Who::am_i().0, SeqCst);
+            steps.store(1, SeqCst);
+            until("it was named", || steps.load(SeqCst) == 2);
+            assert_eq!(name_of(Who::am_i()), "by the first");
+        });
+        until("it runs", || steps.load(SeqCst) == 1);
+        let thread = Who(other.load(SeqCst));
+        assert_eq!(name_of(main), "by another");
+        assert_eq!(name_of(thread), "by itself");
+        assert_eq!(name(thread, c"by the first"), 0);
+        assert_eq!(name(thread, c"sixteen letters!"), libc::ERANGE);
+        steps.store(2, SeqCst);
+    });
 }

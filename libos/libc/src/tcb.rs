@@ -19,7 +19,6 @@ pub struct Pthread {
     pub tsd: [*mut c_void; KEYS_MAX],
     /// Which generation of its key each value belongs to.
     pub tsd_generations: [u32; KEYS_MAX],
-    pub name: [u8; 16],
     /// The mapping that holds stack and block; null for the main thread.
     pub map: *mut u8,
     pub map_len: usize,

@@ -1,5 +1,6 @@
 //! What a thread is called, where it may run, and how it is scheduled.
 
+use crate::stdio::Fixed;
 use crate::tcb::{self, Pthread};
 use core::ffi::{c_char, c_int};
 use core::sync::atomic::Ordering::Relaxed;
@@ -24,17 +25,36 @@ macro_rules! known {
     };
 }
 
+/// The file of another thread's name.
+unsafe fn open_name(t: *mut Pthread, flags: c_int) -> Result<c_int, c_int> {
+    use core::fmt::Write;
+    let tid = kernel_id(t).ok_or(libc::ESRCH)?;
+    let mut path = Fixed::<40>::new();
+    write!(path, "/proc/self/task/{tid}/comm\0").map_err(|_| libc::ESRCH)?;
+    let flags = flags | libc::O_CLOEXEC;
+    match door!(openat, libc::AT_FDCWD, path.as_ptr(), flags, 0) {
+        fd @ 0.. => Ok(fd as c_int),
+        e => Err(-e as c_int),
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_setname_np(t: *mut Pthread, name: *const c_char) -> c_int {
     let text = crate::string::bytes(name);
     if text.len() > 15 {
         return libc::ERANGE;
     }
-    crate::string::put(text, (&raw mut (*t).name).cast(), 16);
     if t == tcb::this() {
         return -door!(prctl, libc::PR_SET_NAME, name) as c_int;
     }
-    0
+    match open_name(t, libc::O_WRONLY) {
+        Ok(fd) => {
+            let r = door!(write, fd, name, text.len());
+            door!(close, fd);
+            -r.min(0) as c_int
+        }
+        Err(e) => e,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -49,8 +69,18 @@ pub unsafe extern "C" fn pthread_getname_np(
     if t == tcb::this() {
         return -door!(prctl, libc::PR_GET_NAME, buf) as c_int;
     }
-    crate::string::memcpy(buf.cast(), (&raw const (*t).name).cast(), 16);
-    0
+    match open_name(t, libc::O_RDONLY) {
+        Ok(fd) => {
+            let r = door!(read, fd, buf, 16);
+            door!(close, fd);
+            if r > 0 {
+                // In the place of the newline.
+                *buf.add(r as usize - 1) = 0;
+            }
+            -r.min(0) as c_int
+        }
+        Err(e) => e,
+    }
 }
 
 #[unsafe(no_mangle)]
