@@ -15,6 +15,8 @@ crate::harness::tests![
     a_deleted_keys_values_are_gone,
     keys_run_out_and_come_back,
     others_can_be_named: Native,
+    ended_threads_give_their_stacks_back: Native,
+    a_detached_thread_may_end_deep_in_its_stack,
 ];
 
 /// A thread, as others may know it; musl's name for one is a pointer, which Rust keeps at home.
@@ -238,4 +240,67 @@ fn others_can_be_named() {
         assert_eq!(name(thread, c"sixteen letters!"), libc::ERANGE);
         steps.store(2, SeqCst);
     });
+}
+
+/// Uses so much of the stack, a page at a time.
+fn dig(depth: usize) -> usize {
+    let page = std::hint::black_box([depth as u8; 4096]);
+    match depth {
+        0 => usize::from(page[0]),
+        _ => dig(depth - 1) + usize::from(page[4095] == 0),
+    }
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+    let pages = text
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse::<usize>().ok());
+    pages.expect("a number") * 4096
+}
+
+fn ended_threads_give_their_stacks_back() {
+    let dig_in_threads = |depth| {
+        let barrier = std::sync::Barrier::new(8);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    std::hint::black_box(dig(depth));
+                    barrier.wait();
+                });
+            }
+        });
+    };
+    dig_in_threads(1);
+    let before = resident();
+    dig_in_threads(100);
+    // The scope knows that they are done, not that they are gone.
+    until("the stacks are given back", || {
+        resident() < before + (1 << 20)
+    });
+}
+
+extern "C" fn end_deep(depth: *mut c_void) -> *mut c_void {
+    let page = std::hint::black_box([1u8; 4096]);
+    if depth.addr() == 0 {
+        end_thread();
+    }
+    let deeper = end_deep(without_provenance::<c_void>(depth.addr() - 1).cast_mut());
+    deeper.wrapping_byte_add(usize::from(page[7]))
+}
+
+extern "C" fn begin_to_end_deep(_: *mut c_void) -> *mut c_void {
+    end_deep(without_provenance::<c_void>(100).cast_mut())
+}
+
+fn a_detached_thread_may_end_deep_in_its_stack() {
+    let alone = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) == 1;
+    for _ in 0..20 {
+        let (e, thread) = create(null(), begin_to_end_deep);
+        assert_eq!(e, 0);
+        assert_eq!(sys!(pthread_detach(thread)), 0);
+    }
+    until("all have ended", alone);
 }

@@ -160,8 +160,11 @@ pub unsafe fn give_back(class: usize, n: u32) {
 
 /// A thread ends: its cache becomes everyone's.
 pub unsafe fn thread_exit() {
+    let cache = cache();
     for class in 2..CLASSES {
-        give_back(class, (*cache()).counts[class]);
+        if !(*cache).lists[class].is_null() {
+            give_back(class, (*cache).counts[class]);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub const KEYS_MAX: usize = 128;
 /// A thread. `pthread_t` is its address.
 #[repr(C, align(64))]
 pub struct Pthread {
+    /// Null at a thread's end as at its beginning, so that what lies here need not be cleared in between.
     pub tsd: [*mut c_void; KEYS_MAX],
     /// Which generation of its key each value belongs to.
     pub tsd_generations: [u32; KEYS_MAX],

@@ -12,6 +12,7 @@ mod properties;
 mod robust;
 mod rwlock;
 mod sem;
+mod spare;
 mod spin;
 mod thread;
 

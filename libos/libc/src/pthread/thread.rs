@@ -2,13 +2,11 @@
 //!
 //! A thread is one mapping: guard, stack, and above the stack its block and TLS, so that a thread
 //! that does little touches two pages. The kernel clears `tid` and wakes its futex when the thread is
-//! gone; only then may the mapping be used again. The mappings of threads that ended are kept on a
-//! short list for the next ones.
+//! gone; only then may the mapping be used again.
 
 use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK};
-use super::{cleanup, key};
+use super::{cleanup, key, spare};
 use crate::door::__libc_clone;
-use crate::lock::Lock;
 use crate::tcb::{self, Pthread};
 use crate::{heap, signal};
 use core::ffi::{c_int, c_void};
@@ -21,12 +19,6 @@ const EXITING: u32 = 2;
 const JOINED: u32 = 3;
 
 type Start = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
-
-/// Mappings of ended threads, those of detached ones perhaps still on their way out (`tid` not 0).
-static mut DEAD: *mut Pthread = null_mut();
-static mut DEAD_COUNT: usize = 0;
-static DEAD_LOCK: Lock = Lock::new();
-const KEEP_DEAD: usize = 16;
 
 /// Threads besides the first; when the last of all ends, so does the process.
 static LIVE: AtomicI32 = AtomicI32::new(1);
@@ -45,45 +37,8 @@ const CLONE_FLAGS: c_int = libc::CLONE_VM
     | libc::CLONE_PARENT_SETTID
     | libc::CLONE_CHILD_CLEARTID;
 
-/// A kept mapping of just this size whose thread is gone.
-unsafe fn reuse(len: usize, guard: usize) -> Option<*mut u8> {
-    DEAD_LOCK.lock();
-    let mut link = &raw mut DEAD;
-    let mut found = None;
-    while !(*link).is_null() {
-        let t = *link;
-        if (*t).map_len == len && (*t).guard == guard && (*t).tid.load(Acquire) == 0 {
-            *link = (*t).next_dead;
-            DEAD_COUNT -= 1;
-            found = Some(t);
-            break;
-        }
-        link = &raw mut (*t).next_dead;
-    }
-    DEAD_LOCK.unlock();
-    let t = found?;
-    let map = (*t).map;
-    // The block must be zero again; the stack need not be.
-    let start = t.cast::<u8>();
-    crate::string::memset(start.cast(), 0, map as usize + len - start as usize);
-    Some(map)
-}
-
-/// Keeps a mapping, or says that there are enough.
-unsafe fn keep(t: *mut Pthread) -> bool {
-    DEAD_LOCK.lock();
-    let room = DEAD_COUNT < KEEP_DEAD;
-    if room {
-        (*t).next_dead = DEAD;
-        DEAD = t;
-        DEAD_COUNT += 1;
-    }
-    DEAD_LOCK.unlock();
-    room
-}
-
 unsafe fn map_stack(len: usize, guard: usize) -> Result<*mut u8, c_int> {
-    if let Some(map) = reuse(len, guard) {
+    if let Some(map) = spare::take(len, guard) {
         return Ok(map);
     }
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
@@ -200,7 +155,7 @@ pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
         .state
         .compare_exchange(JOINABLE, EXITING, AcqRel, Acquire)
         .is_err()
-        && !keep(t)
+        && !spare::keep(t)
     {
         // Detached, nobody will unmap it. The kernel must not clear `tid` in what is gone.
         door!(set_tid_address, 0usize);
@@ -255,7 +210,7 @@ unsafe fn join(t: *mut Pthread, out: *mut *mut c_void, until: *const libc::times
         *out = (*t).result;
     }
     (*t).state.store(JOINED, Relaxed);
-    if !(*t).main && !keep(t) {
+    if !(*t).main && !spare::keep(t) {
         door!(munmap, (*t).map, (*t).map_len);
     }
     0
@@ -316,7 +271,7 @@ pub extern "C" fn pthread_yield() -> c_int {
 /// The child has one thread, whichever it was.
 pub fn after_fork_child() {
     LIVE.store(1, Relaxed);
-    DEAD_LOCK.reset();
+    spare::LOCK.reset();
     // SAFETY: the calling thread's own list.
     unsafe { super::robust::after_fork_child() };
 }
