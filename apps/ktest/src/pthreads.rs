@@ -15,6 +15,8 @@ crate::harness::tests![
     a_deleted_keys_values_are_gone,
     keys_run_out_and_come_back,
     others_can_be_named: Native,
+    explicit_scheduling_is_what_a_thread_gets: Native,
+    refused_scheduling_makes_no_thread: Native,
     ended_threads_give_their_stacks_back: Native,
     a_detached_thread_may_end_deep_in_its_stack,
 ];
@@ -239,6 +241,58 @@ fn others_can_be_named() {
         assert_eq!(name(thread, c"by the first"), 0);
         assert_eq!(name(thread, c"sixteen letters!"), libc::ERANGE);
         steps.store(2, SeqCst);
+    });
+}
+
+fn scheduled(policy: c_int, priority: c_int) -> libc::pthread_attr_t {
+    let mut attributes = zeroed();
+    let mut parameter: libc::sched_param = zeroed();
+    parameter.sched_priority = priority;
+    sys!(pthread_attr_init(&mut attributes));
+    // PTHREAD_EXPLICIT_SCHED
+    assert_eq!(sys!(pthread_attr_setinheritsched(&mut attributes, 1)), 0);
+    assert_eq!(
+        sys!(pthread_attr_setschedpolicy(&mut attributes, policy)),
+        0
+    );
+    assert_eq!(
+        sys!(pthread_attr_setschedparam(&mut attributes, &parameter)),
+        0
+    );
+    attributes
+}
+
+static POLICY: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+extern "C" fn note_policy(_: *mut c_void) -> *mut c_void {
+    POLICY.store(sys!(sched_getscheduler(0)) as usize, SeqCst);
+    null_mut()
+}
+
+fn explicit_scheduling_is_what_a_thread_gets() {
+    let parameter: libc::sched_param = zeroed();
+    ok(sys!(sched_setscheduler(0, libc::SCHED_BATCH, &parameter)));
+    let policy_with = |attributes: *const libc::pthread_attr_t| {
+        let (e, thread) = create(attributes, note_policy);
+        assert_eq!(e, 0);
+        assert_eq!(sys!(pthread_join(thread, null_mut())), 0);
+        POLICY.load(SeqCst)
+    };
+    assert_eq!(policy_with(null()), libc::SCHED_BATCH as usize);
+    let other = libc::SCHED_OTHER;
+    assert_eq!(policy_with(&scheduled(other, 0)), other as usize);
+}
+
+fn refused_scheduling_makes_no_thread() {
+    in_child(|| {
+        ok(sys!(setuid(65534)));
+        for _ in 0..50 {
+            let (e, _) = create(&scheduled(libc::SCHED_FIFO, 1), note_policy);
+            assert_eq!(e, libc::EPERM);
+        }
+        assert_eq!(POLICY.load(SeqCst), usize::MAX);
+        let alone = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) == 1;
+        until("no thread is left", alone);
     });
 }
 

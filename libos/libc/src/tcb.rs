@@ -32,6 +32,8 @@ pub struct Pthread {
     pub arg: *mut c_void,
     pub result: *mut c_void,
     pub start_mask: u64,
+    /// 1 as long as the creator has not settled how it is scheduled.
+    pub on_hold: AtomicU32,
     pub cleanup: *mut c_void,
     pub dtors: *mut c_void,
     pub cancel: AtomicI32,

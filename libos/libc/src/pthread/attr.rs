@@ -25,6 +25,8 @@ const _: () = assert!(size_of::<Attr>() <= 56);
 /// What std asks for too; touched pages are all that it costs.
 pub const DEFAULT_STACK: usize = 2 << 20;
 pub const DEFAULT_GUARD: usize = 4096;
+/// PTHREAD_EXPLICIT_SCHED
+pub const EXPLICIT_SCHED: c_int = 1;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_attr_init(a: *mut Attr) -> c_int {

@@ -4,9 +4,10 @@
 //! that does little touches two pages. The kernel clears `tid` and wakes its futex when the thread is
 //! gone; only then may the mapping be used again.
 
-use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK};
+use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK, EXPLICIT_SCHED};
 use super::{cleanup, key, spare};
 use crate::door::__libc_clone;
+use crate::lock::{futex_wait, futex_wake};
 use crate::tcb::{self, Pthread};
 use crate::{heap, signal};
 use core::ffi::{c_int, c_void};
@@ -69,11 +70,15 @@ pub unsafe extern "C" fn pthread_create(
     arg: *mut c_void,
 ) -> c_int {
     let (mut size, mut guard, mut given, mut detached) = (DEFAULT_STACK, DEFAULT_GUARD, 0, false);
+    let mut scheduling = None;
     if !attr.is_null() {
         size = (*attr).stack_size;
         guard = (*attr).guard_size;
         given = (*attr).stack_end;
         detached = (*attr).detached != 0;
+        if (*attr).inherit == EXPLICIT_SCHED {
+            scheduling = Some(((*attr).policy, (*attr).priority));
+        }
     }
     // Others, who soon may be there, find ours in our block.
     tcb::tid();
@@ -106,11 +111,25 @@ pub unsafe extern "C" fn pthread_create(
     (*t).state = AtomicU32::new(if detached { DETACHED } else { JOINABLE });
     // The creator's mask, but nothing is delivered before the thread is set up.
     (*t).start_mask = signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    (*t).on_hold = AtomicU32::new(scheduling.is_some() as u32);
     let mask = (*t).start_mask;
     LIVE.fetch_add(1, Relaxed);
     let tid = (*t).tid.as_ptr();
     let tp = t.add(1).cast::<u8>();
     let r = __libc_clone(CLONE_FLAGS as usize, top, tid, tp, tid, run, t.cast());
+    let mut refused = 0;
+    if let Some((policy, priority)) = scheduling
+        && r >= 0
+    {
+        refused = -door!(sched_setscheduler, r, policy, &raw const priority) as c_int;
+        if refused != 0 {
+            // It ends without having begun.
+            (*t).start = None;
+            (*t).state.store(DETACHED, Relaxed);
+        }
+        (*t).on_hold.store(0, Release);
+        futex_wake(&raw const (*t).on_hold, 1);
+    }
     signal::set_mask(libc::SIG_SETMASK, mask);
     if r < 0 {
         LIVE.fetch_sub(1, Relaxed);
@@ -121,12 +140,17 @@ pub unsafe extern "C" fn pthread_create(
             -r as c_int
         };
     }
-    *out = t;
-    0
+    if refused == 0 {
+        *out = t;
+    }
+    refused
 }
 
 unsafe extern "C" fn run(t: *mut c_void) -> ! {
     let t = t.cast::<Pthread>();
+    while (*t).on_hold.load(Acquire) != 0 {
+        futex_wait(&(*t).on_hold, 1);
+    }
     signal::set_mask(libc::SIG_SETMASK, (*t).start_mask);
     let result = match (*t).start {
         Some(f) => f((*t).arg),
