@@ -17,6 +17,7 @@ crate::harness::tests![
     others_can_be_named: Native,
     explicit_scheduling_is_what_a_thread_gets: Native,
     refused_scheduling_makes_no_thread: Native,
+    the_main_stack_is_what_the_limit_says: Native,
     ended_threads_give_their_stacks_back: Native,
     a_detached_thread_may_end_deep_in_its_stack,
 ];
@@ -293,6 +294,35 @@ fn refused_scheduling_makes_no_thread() {
         assert_eq!(POLICY.load(SeqCst), usize::MAX);
         let alone = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) == 1;
         until("no thread is left", alone);
+    });
+}
+
+fn the_main_stack_is_what_the_limit_says() {
+    in_child(|| {
+        let extent = |limit: u64| {
+            let mut old: libc::rlimit = zeroed();
+            ok(sys!(getrlimit(libc::RLIMIT_STACK as _, &mut old)));
+            old.rlim_cur = limit as _;
+            ok(sys!(setrlimit(libc::RLIMIT_STACK as _, &old)));
+            let mut attributes = zeroed();
+            assert_eq!(
+                sys!(pthread_getattr_np(sys!(pthread_self()), &mut attributes)),
+                0
+            );
+            let (mut start, mut size) = (null_mut(), 0);
+            assert_eq!(
+                sys!(pthread_attr_getstack(&attributes, &mut start, &mut size)),
+                0
+            );
+            let here = (&raw const old).addr();
+            assert!((start.addr()..start.addr() + size).contains(&here));
+            size
+        };
+        const MIB: u64 = 1 << 20;
+        let within = |size: usize, most: u64| size as u64 <= most && size as u64 > most / 2;
+        assert!(within(extent(16 * MIB), 16 * MIB));
+        assert!(within(extent(64 * MIB), 64 * MIB));
+        assert!(extent(libc::RLIM_INFINITY as u64) as u64 > 100 * MIB);
     });
 }
 
