@@ -5,6 +5,7 @@
 
 use crate::lock::Lock;
 use crate::malloc::{CLASSES, FREED, Free, HEADER, IN_USE, cache, chunk_of, header};
+use crate::mman::anonymous;
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
@@ -95,15 +96,7 @@ unsafe fn grow(heap: &mut Heap, chunk: usize) -> bool {
         heap.grown = true;
         ((&raw mut FIRST_STRETCH).cast::<u8>(), FIRST)
     } else {
-        let r = door!(
-            mmap,
-            0usize,
-            GROW,
-            libc::PROT_READ | libc::PROT_WRITE,
-            0x22,
-            -1,
-            0usize
-        );
+        let r = anonymous(GROW);
         if r < 0 {
             return false;
         }

@@ -6,7 +6,8 @@ use core::ffi::{c_char, c_int};
 use core::ptr::{null, null_mut};
 use libc::{pid_t, sigaction as SigAction, siginfo_t, sigset_t, stack_t, timespec};
 
-const SIGSET: usize = 8;
+/// The size of a kernel's signal set.
+pub const SIGSET: usize = 8;
 const SA_RESTORER: u64 = 0x0400_0000;
 
 /// The kernel's `struct sigaction`.

@@ -212,19 +212,26 @@ pub unsafe extern "C" fn uname(u: *mut libc::utsname) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pause() -> c_int {
-    cvt_int(door!(ppoll, 0usize, 0usize, 0usize, 0usize, 8usize))
+    cvt_int(door!(
+        ppoll,
+        0usize,
+        0usize,
+        0usize,
+        0usize,
+        crate::signal::SIGSET
+    ))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nice(by: c_int) -> c_int {
     let old = 20 - door!(getpriority, libc::PRIO_PROCESS, 0) as c_int;
     let new = (old + by).clamp(-20, 19);
-    let r = door!(setpriority, libc::PRIO_PROCESS, 0, new);
-    if r < 0 {
+    match -door!(setpriority, libc::PRIO_PROCESS, 0, new) as c_int {
+        0 => new,
         // POSIX wants EPERM where Linux says EACCES.
-        return fail(if r == -13 { libc::EPERM } else { -r as c_int }) as c_int;
+        libc::EACCES => fail(libc::EPERM) as c_int,
+        e => fail(e) as c_int,
     }
-    new
 }
 
 #[unsafe(no_mangle)]

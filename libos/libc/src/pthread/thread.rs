@@ -42,16 +42,7 @@ unsafe fn map_stack(len: usize, guard: usize) -> Result<*mut u8, c_int> {
     if let Some(map) = spare::take(len, guard) {
         return Ok(map);
     }
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-    let r = door!(
-        mmap,
-        0usize,
-        len,
-        libc::PROT_READ | libc::PROT_WRITE,
-        flags,
-        -1,
-        0usize
-    );
+    let r = crate::mman::anonymous(len);
     if r < 0 {
         return Err(libc::EAGAIN);
     }
