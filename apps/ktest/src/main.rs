@@ -16,6 +16,7 @@ mod helper;
 mod more;
 
 mod accounting;
+mod atfork;
 mod clocks;
 mod descriptors;
 mod directories;
@@ -59,6 +60,7 @@ use std::process::ExitCode;
 /// Every group: the first part of its tests' names.
 const GROUPS: &[(&str, &[Test])] = &[
     ("fork", fork::TESTS),
+    ("atfork", atfork::TESTS),
     ("waits", waits::TESTS),
     ("jobs", jobs::TESTS),
     ("exec", exec::TESTS),

@@ -1,11 +1,10 @@
-//! `fork`, the `exec` family, `wait`.
+//! The `exec` family, `wait`, `system`.
 
+use crate::env;
 use crate::errno::{cvt, cvt_int, fail};
 use crate::startup::environ;
-use crate::{env, heap, lock, malloc, stdio, tcb};
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
-use core::sync::atomic::Ordering::Relaxed;
 use libc::pid_t;
 
 passthrough! {
@@ -15,95 +14,6 @@ passthrough! {
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t = wait4(pid, status, options, usage);
     fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t = wait4(-1, status, options, usage);
     fn waitid(kind: c_int, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int = waitid(kind, id, info, options, 0usize);
-}
-
-type Hook = unsafe extern "C" fn();
-
-/// What `pthread_atfork` registered, oldest first.
-struct Hooks {
-    prepare: Option<Hook>,
-    parent: Option<Hook>,
-    child: Option<Hook>,
-}
-static mut HOOKS: *mut Hooks = null_mut();
-static mut HOOK_COUNT: usize = 0;
-static HOOK_LOCK: lock::Lock = lock::Lock::new();
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_atfork(
-    prepare: Option<Hook>,
-    parent: Option<Hook>,
-    child: Option<Hook>,
-) -> c_int {
-    HOOK_LOCK.lock();
-    let p = malloc::realloc(HOOKS.cast(), (HOOK_COUNT + 1) * size_of::<Hooks>()).cast::<Hooks>();
-    let mut result = libc::ENOMEM;
-    if !p.is_null() {
-        p.add(HOOK_COUNT).write(Hooks {
-            prepare,
-            parent,
-            child,
-        });
-        HOOKS = p;
-        HOOK_COUNT += 1;
-        result = 0;
-    }
-    HOOK_LOCK.unlock();
-    result
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fork() -> pid_t {
-    HOOK_LOCK.lock();
-    for i in (0..HOOK_COUNT).rev() {
-        if let Some(f) = (*HOOKS.add(i)).prepare {
-            f();
-        }
-    }
-    env::before_fork();
-    stdio::before_fork();
-    heap::before_fork();
-    let r = door!(fork);
-    if r == 0 {
-        heap::after_fork_child();
-        stdio::after_fork_child();
-        env::after_fork_child();
-        HOOK_LOCK.reset();
-        // Asked for again when someone wants it.
-        (*tcb::this()).tid.store(0, Relaxed);
-        crate::pthread::after_fork_child();
-    } else {
-        heap::after_fork_parent();
-        stdio::after_fork_parent();
-        env::after_fork_parent();
-        HOOK_LOCK.unlock();
-    }
-    for i in 0..HOOK_COUNT {
-        let hooks = HOOKS.add(i);
-        if let Some(f) = if r == 0 {
-            (*hooks).child
-        } else {
-            (*hooks).parent
-        } {
-            f();
-        }
-    }
-    cvt_int(r)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _Fork() -> pid_t {
-    let r = door!(fork);
-    if r == 0 {
-        heap::after_fork_child();
-        (*tcb::this()).tid.store(0, Relaxed);
-    }
-    cvt_int(r)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vfork() -> pid_t {
-    fork()
 }
 
 #[unsafe(no_mangle)]

@@ -19,7 +19,7 @@ static mut MORE: *mut Option<Handler> = null_mut();
 #[unsafe(link_section = ".bss.libos.atexit")]
 static mut COUNT: usize = 0;
 #[unsafe(link_section = ".bss.libos.atexit")]
-static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::new();
 
 unsafe extern "C" {
     static __fini_array_start: unsafe extern "C" fn();

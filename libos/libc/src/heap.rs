@@ -34,7 +34,7 @@ static mut HEAP: Heap = Heap {
     grown: false,
 };
 #[unsafe(link_section = ".bss.libos.heap")]
-static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::new();
 
 /// A block from the shared heap, with some more for the thread's cache; and whether it is zeroed.
 #[cold]
@@ -159,15 +159,4 @@ pub unsafe fn thread_exit() {
             give_back(class, (*cache).counts[class]);
         }
     }
-}
-
-/// Around a fork: the child must not inherit a heap in mid-change.
-pub fn before_fork() {
-    LOCK.lock();
-}
-pub fn after_fork_parent() {
-    LOCK.unlock();
-}
-pub fn after_fork_child() {
-    LOCK.reset();
 }

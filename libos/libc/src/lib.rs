@@ -34,6 +34,7 @@ mod event;
 mod exec;
 mod exit;
 mod fcntl;
+mod fork;
 mod grp;
 mod heap;
 mod link;

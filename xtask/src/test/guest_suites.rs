@@ -15,6 +15,7 @@ use crate::{
 /// The groups of `ktest`, and what kind of test each is.
 pub const GROUPS: &[(&str, TestKind)] = &[
     ("fork", TestKind::Kernel),
+    ("atfork", TestKind::Kernel),
     ("waits", TestKind::Kernel),
     ("jobs", TestKind::Kernel),
     ("exec", TestKind::Kernel),

@@ -18,4 +18,5 @@ mod thread;
 
 pub use properties::kernel_id;
 pub use robust::Held;
-pub use thread::after_fork_child;
+pub use spare::LOCK as SPARE_LOCK;
+pub use thread::{after_fork_child, alone};

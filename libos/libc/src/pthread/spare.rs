@@ -72,3 +72,12 @@ pub unsafe fn keep(t: *mut Pthread) -> bool {
     LOCK.unlock();
     room
 }
+
+/// In the child of a fork: none of the threads is left.
+pub unsafe fn after_fork_child() {
+    let mut t = LIST;
+    while !t.is_null() {
+        (*t).tid.store(0, Relaxed);
+        t = (*t).next_dead;
+    }
+}

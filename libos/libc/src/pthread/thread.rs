@@ -1,13 +1,13 @@
-//! Threads: creation, end, join, detach, names.
+//! Threads: creation, end, join, detach.
 //!
 //! A thread is one mapping: guard, stack, and above the stack its block and TLS, so that a thread
 //! that does little touches two pages. The kernel clears `tid` and wakes its futex when the thread is
 //! gone; only then may the mapping be used again.
 
 use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK, EXPLICIT_SCHED};
-use super::{cleanup, key, spare};
+use super::{cleanup, key, robust, spare};
 use crate::door::__libc_clone;
-use crate::lock::{futex_wait, futex_wake};
+use crate::lock::{Shared, futex_wait, futex_wait_until, futex_wake};
 use crate::tcb::{self, Pthread};
 use crate::{heap, signal};
 use core::ffi::{c_int, c_void};
@@ -21,8 +21,13 @@ const JOINED: u32 = 3;
 
 type Start = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 
-/// Threads besides the first; when the last of all ends, so does the process.
+/// Threads that may still take a lock of this library; when the last of all ends, so does the process.
 static LIVE: AtomicI32 = AtomicI32::new(1);
+
+/// Is the calling thread the only one?
+pub fn alone() -> bool {
+    LIVE.load(Acquire) == 1
+}
 
 unsafe extern "C" {
     fn __libc_unmap_exit(base: *mut u8, len: usize) -> !;
@@ -159,20 +164,23 @@ pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     key::run_destructors(t);
     // A handler must not find a half-gone thread.
     signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    heap::thread_exit();
+    let state = &(*t).state;
+    let joined_by_none = !(*t).main
+        && state
+            .compare_exchange(JOINABLE, EXITING, AcqRel, Acquire)
+            .is_err();
+    let unmaps_itself = joined_by_none && !spare::keep(t);
     if LIVE.fetch_sub(1, AcqRel) == 1 {
+        LIVE.store(1, Relaxed);
         crate::exit::exit(0);
     }
-    heap::thread_exit();
+    // No lock from here on: who is alone now does not expect any to be held.
     if (*t).main {
         // Its block and stack stay; a join on it waits for `tid`.
         door!(set_tid_address, (*t).tid.as_ptr());
-    } else if (*t)
-        .state
-        .compare_exchange(JOINABLE, EXITING, AcqRel, Acquire)
-        .is_err()
-        && !spare::keep(t)
-    {
-        // Detached, nobody will unmap it. The kernel must not clear `tid` in what is gone.
+    } else if unmaps_itself {
+        // The kernel must not clear `tid` in what is gone.
         door!(set_tid_address, 0usize);
         __libc_unmap_exit((*t).map, (*t).map_len);
     }
@@ -191,19 +199,7 @@ unsafe fn await_end(t: *mut Pthread, until: *const libc::timespec) -> c_int {
             return 0;
         }
         // The kernel's wake at a thread's end is a shared one.
-        let r = if until.is_null() {
-            door!(futex, word.as_ptr(), 0, tid, 0usize)
-        } else {
-            door!(
-                futex,
-                word.as_ptr(),
-                9 | 0x100,
-                tid,
-                until,
-                0usize,
-                u32::MAX
-            )
-        };
+        let r = futex_wait_until(word, tid, libc::CLOCK_REALTIME, until, Shared::YES);
         if r == -(libc::ETIMEDOUT as isize) || r == -(libc::EINVAL as isize) {
             return -r as c_int;
         }
@@ -283,10 +279,17 @@ pub extern "C" fn pthread_yield() -> c_int {
     unsafe { door!(sched_yield) as c_int }
 }
 
-/// The child has one thread, whichever it was.
-pub fn after_fork_child() {
+/// The child has one thread, whichever it was. Signals are blocked.
+pub unsafe fn after_fork_child() {
     LIVE.store(1, Relaxed);
-    spare::LOCK.reset();
-    // SAFETY: the calling thread's own list.
-    unsafe { super::robust::after_fork_child() };
+    spare::after_fork_child();
+    robust::after_fork_child();
+    let t = tcb::this();
+    // Asked for again when someone wants it; but the end of one that is not the first here has to be told by the kernel.
+    let tid = if (*t).main {
+        0
+    } else {
+        door!(set_tid_address, (*t).tid.as_ptr()) as c_int
+    };
+    (*t).tid.store(tid, Relaxed);
 }

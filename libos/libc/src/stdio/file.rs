@@ -88,7 +88,7 @@ pub static mut stderr: *mut File = &raw mut STDERR;
 #[unsafe(link_section = ".bss.libos.stdio")]
 static mut OPEN: *mut File = null_mut();
 #[unsafe(link_section = ".bss.libos.stdio")]
-static LIST: Lock = Lock::new();
+pub static LIST: Lock = Lock::new();
 
 const CONTENDED: u32 = 1 << 31;
 
@@ -380,26 +380,23 @@ pub unsafe extern "C" fn setvbuf(f: *mut File, buf: *mut c_char, mode: c_int, le
     0
 }
 
-pub fn before_fork() {
-    LIST.lock();
-}
-pub fn after_fork_parent() {
-    LIST.unlock();
-}
-/// The child's only thread is the caller: nobody else holds a file any more.
-pub fn after_fork_child() {
-    LIST.reset();
-    // SAFETY: single-threaded here.
-    unsafe {
-        for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {
+/// The child's only thread is the caller, of which the files know by the number that it had in the parent.
+pub unsafe fn after_fork_child(parent: c_int) {
+    let adopt = |f: *mut File| {
+        let held = (*f).owner.load(Relaxed) & !CONTENDED;
+        if held != 0 && held == parent as u32 {
+            (*f).owner.store(tcb::tid() as u32, Relaxed);
+        } else {
             (*f).owner.store(0, Relaxed);
             (*f).depth = 0;
         }
-        let mut f = OPEN;
-        while !f.is_null() {
-            (*f).owner.store(0, Relaxed);
-            (*f).depth = 0;
-            f = (*f).next;
-        }
+    };
+    for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {
+        adopt(f);
+    }
+    let mut f = OPEN;
+    while !f.is_null() {
+        adopt(f);
+        f = (*f).next;
     }
 }

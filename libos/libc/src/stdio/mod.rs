@@ -8,7 +8,7 @@ mod number;
 mod popen;
 mod variadic;
 
-pub use file::{after_fork_child, after_fork_parent, before_fork, flush_all};
+pub use file::{LIST, after_fork_child, flush_all};
 pub use lines::Lines;
 
 use core::ffi::c_char;
