@@ -20,6 +20,7 @@ mod atfork;
 mod clocks;
 mod descriptors;
 mod directories;
+mod ends;
 mod events;
 mod exec;
 mod faults;
@@ -86,6 +87,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),
     ("pthreads", pthreads::TESTS),
+    ("ends", ends::TESTS),
     ("futexes", futexes::TESTS),
     ("locks", locks::TESTS),
     ("robust", robust::TESTS),

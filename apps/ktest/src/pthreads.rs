@@ -20,6 +20,7 @@ crate::harness::tests![
     the_main_stack_is_what_the_limit_says: Native,
     ended_threads_give_their_stacks_back: Native,
     a_detached_thread_may_end_deep_in_its_stack,
+    the_last_thread_ends_the_process_open_to_signals,
 ];
 
 /// A thread, as others may know it; musl's name for one is a pointer, which Rust keeps at home.
@@ -387,4 +388,33 @@ fn a_detached_thread_may_end_deep_in_its_stack() {
         assert_eq!(sys!(pthread_detach(thread)), 0);
     }
     until("all have ended", alone);
+}
+
+extern "C" fn tell_the_mask() {
+    let mut blocked = set_of(&[]);
+    sys!(sigprocmask(libc::SIG_BLOCK, null(), &mut blocked));
+    let open = sys!(sigismember(&blocked, libc::SIGUSR1)) == 0;
+    let kept = sys!(sigismember(&blocked, libc::SIGUSR2)) == 1;
+    sys!(_exit(if open && kept { 5 } else { 6 }));
+}
+
+fn the_last_thread_ends_the_process_open_to_signals() {
+    if UNWINDS {
+        return;
+    }
+    let end = end_of(|| {
+        block(&[libc::SIGUSR2]);
+        sys!(atexit(tell_the_mask));
+        thread::spawn(|| {
+            let tasks = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+            // On Linux a main thread that has ended stays in the list, but as a zombie.
+            let main = format!("/proc/self/task/{}/stat", std::process::id());
+            until("the main thread has ended", || {
+                let stat = std::fs::read_to_string(&main).unwrap_or_default();
+                tasks() == 1 || stat.contains(") Z")
+            });
+        });
+        end_thread()
+    });
+    assert_eq!(end, End::Exit(5));
 }

@@ -101,6 +101,7 @@ unsafe fn split() -> isize {
     if r == 0 {
         pthread::after_fork_child();
         stdio::after_fork_child(parent);
+        exit::after_fork_child();
     }
     signal::set_mask(libc::SIG_SETMASK, mask);
     r

@@ -23,6 +23,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("signals", TestKind::Kernel),
     ("threads", TestKind::Kernel),
     ("pthreads", TestKind::Kernel),
+    ("ends", TestKind::Kernel),
     ("futexes", TestKind::Kernel),
     ("locks", TestKind::Kernel),
     ("robust", TestKind::Kernel),

@@ -16,6 +16,7 @@ mod spare;
 mod spin;
 mod thread;
 
+pub use cleanup::run_hooks;
 pub use properties::kernel_id;
 pub use robust::Held;
 pub use spare::LOCK as SPARE_LOCK;

@@ -163,7 +163,7 @@ pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     cleanup::run_hooks(t);
     key::run_destructors(t);
     // A handler must not find a half-gone thread.
-    signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    let mask = signal::set_mask(libc::SIG_SETMASK, u64::MAX);
     heap::thread_exit();
     let state = &(*t).state;
     let joined_by_none = !(*t).main
@@ -173,6 +173,7 @@ pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     let unmaps_itself = joined_by_none && !spare::keep(t);
     if LIVE.fetch_sub(1, AcqRel) == 1 {
         LIVE.store(1, Relaxed);
+        signal::set_mask(libc::SIG_SETMASK, mask);
         crate::exit::exit(0);
     }
     // No lock from here on: who is alone now does not expect any to be held.
