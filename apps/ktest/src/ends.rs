@@ -13,6 +13,8 @@ crate::harness::tests![
     exit_ends_the_callers_thread_locals,
     one_of_those_who_exit_at_once_does,
     a_handler_of_the_fork_of_an_exit_may_exit,
+    abort_runs_the_handler_of_a_blocked_signal,
+    abort_kills_whatever_the_handler_does,
     quick_exit_runs_its_own,
 ];
 
@@ -146,6 +148,25 @@ extern "C" fn leave(_: c_int) {
     sys!(_exit(5));
 }
 extern "C" fn return_from(_: c_int) {}
+
+fn abort_runs_the_handler_of_a_blocked_signal() {
+    let end = end_of(|| {
+        on_signal(libc::SIGABRT, 0, leave as *const () as usize);
+        block(&[libc::SIGABRT]);
+        sys!(abort())
+    });
+    assert_eq!(end, End::Exit(5));
+}
+
+fn abort_kills_whatever_the_handler_does() {
+    for handler in [return_from as *const () as usize, libc::SIG_IGN] {
+        let end = end_of(|| {
+            on_signal(libc::SIGABRT, 0, handler);
+            sys!(abort())
+        });
+        assert_eq!(end, End::Signal(libc::SIGABRT));
+    }
+}
 
 fn quick_exit_runs_its_own() {
     let end = end_of(|| {

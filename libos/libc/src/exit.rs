@@ -148,9 +148,10 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn abort() -> ! {
+    signal::set_mask(libc::SIG_UNBLOCK, 1 << (libc::SIGABRT - 1));
     signal::raise(libc::SIGABRT);
     // A handler returned, or the signal was ignored: die of it all the same.
-    signal::default_and_unblock(libc::SIGABRT);
+    signal::signal(libc::SIGABRT, libc::SIG_DFL);
     signal::raise(libc::SIGABRT);
     core::arch::asm!("brk #1", options(noreturn))
 }

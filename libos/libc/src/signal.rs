@@ -105,20 +105,6 @@ pub unsafe extern "C" fn siginterrupt(sig: c_int, on: c_int) -> c_int {
     sigaction(sig, &raw const a, null_mut())
 }
 
-/// For `abort`: the default action, and nothing in its way.
-pub unsafe fn default_and_unblock(sig: c_int) {
-    let action: SigAction = core::mem::zeroed();
-    sigaction(sig, &raw const action, null_mut());
-    let mask: u64 = 1 << (sig - 1);
-    door!(
-        rt_sigprocmask,
-        libc::SIG_UNBLOCK,
-        &raw const mask,
-        0usize,
-        SIGSET
-    );
-}
-
 /// Sets the thread's mask, giving the old one.
 pub unsafe fn set_mask(how: c_int, mask: u64) -> u64 {
     let mut old = 0u64;
