@@ -49,6 +49,7 @@ mod sockets;
 mod spawn;
 mod splices;
 mod stacks;
+mod stdio;
 mod stress;
 mod terminals;
 mod threads;
@@ -91,6 +92,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("futexes", futexes::TESTS),
     ("locks", locks::TESTS),
     ("robust", robust::TESTS),
+    ("stdio", stdio::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

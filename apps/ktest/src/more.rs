@@ -1,6 +1,21 @@
 //! C functions that the libc crate does not declare for both glibc and musl.
 
-use libc::{FILE, c_int, c_void, pid_t, pthread_mutexattr_t, pthread_rwlock_t, timespec};
+use libc::{FILE, c_char, c_int, c_void, pid_t, pthread_mutexattr_t, pthread_rwlock_t, timespec};
+
+unsafe extern "C" {
+    #[link_name = "stdin"]
+    static mut STDIN: *mut FILE;
+}
+
+pub fn stdin() -> *mut FILE {
+    // SAFETY: nobody changes it.
+    unsafe { STDIN }
+}
+
+pub fn set_errno(error: c_int) {
+    // SAFETY: the calling thread's own.
+    unsafe { *libc::__errno_location() = error };
+}
 
 // As with `sys!`: what a test breaks is the test's own process.
 unsafe extern "C" {
@@ -11,6 +26,10 @@ unsafe extern "C" {
         child: Option<extern "C" fn()>,
     ) -> c_int;
     pub safe fn flockfile(file: *mut FILE);
+    pub safe fn ftrylockfile(file: *mut FILE) -> c_int;
+    pub safe fn getline(line: *mut *mut c_char, room: *mut usize, file: *mut FILE) -> isize;
+    pub safe fn dprintf(fd: c_int, format: *const c_char, ...) -> c_int;
+    pub safe fn psignal(signal: c_int, what: *const c_char);
     pub safe fn funlockfile(file: *mut FILE);
     pub safe fn __cxa_thread_atexit_impl(
         hook: extern "C" fn(*mut c_void),

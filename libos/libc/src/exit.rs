@@ -166,19 +166,22 @@ pub unsafe extern "C" fn __assert_fail(
     use core::fmt::Write;
     let text = |s: *const c_char| {
         if s.is_null() {
-            "?"
+            b"?"
         } else {
-            core::str::from_utf8(crate::string::bytes(s)).unwrap_or("?")
+            crate::string::bytes(s)
         }
     };
-    let (expr, file, func) = (text(expr), text(file), text(func));
-    if writeln!(
-        stdio::Stderr,
-        "{file}:{line}: {func}: Assertion `{expr}' failed."
-    )
-    .is_err()
-    {
-        // Nowhere left to say it: the abort says it.
-    }
+    let mut number = stdio::Fixed::<12>::new();
+    let _ = write!(number, "{line}");
+    stdio::tell(&[
+        text(file),
+        b":",
+        number.bytes(),
+        b": ",
+        text(func),
+        b": Assertion `",
+        text(expr),
+        b"' failed.\n",
+    ]);
     abort()
 }

@@ -276,17 +276,7 @@ pub extern "C" fn strsignal(sig: c_int) -> *mut c_char {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn psignal(sig: c_int, what: *const c_char) {
-    use core::fmt::Write;
-    let text = |s: *const c_char| core::str::from_utf8(crate::string::bytes(s)).unwrap_or("?");
-    let mut err = crate::stdio::Stderr;
-    let written = if what.is_null() || *what == 0 {
-        writeln!(err, "{}", text(strsignal(sig)))
-    } else {
-        writeln!(err, "{}: {}", text(what), text(strsignal(sig)))
-    };
-    if written.is_err() {
-        // There is no one to tell.
-    }
+    crate::stdio::tell_of(what, strsignal(sig));
 }
 
 #[unsafe(no_mangle)]

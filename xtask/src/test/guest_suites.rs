@@ -46,6 +46,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),
     ("events", TestKind::Syscalls),
+    ("stdio", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),

@@ -6,6 +6,7 @@
 
 use super::file::{File, locked, stdout};
 use super::format::{Sink, format};
+use super::stream::{Buffering, Stream};
 use crate::errno::fail;
 use crate::malloc::realloc;
 use crate::string::memcpy;
@@ -128,24 +129,10 @@ core::arch::global_asm!(
     "VARIADIC syslog, vsyslog, 2",
 );
 
-struct ToFile<'a>(&'a mut File);
-impl Sink for ToFile<'_> {
+struct ToStream<'a>(&'a mut Stream);
+impl Sink for ToStream<'_> {
     unsafe fn put(&mut self, s: &[u8]) -> bool {
-        self.0.write(s)
-    }
-}
-
-struct ToFd(c_int);
-impl Sink for ToFd {
-    unsafe fn put(&mut self, mut s: &[u8]) -> bool {
-        while !s.is_empty() {
-            let r = crate::unistd::write(self.0, s.as_ptr().cast(), s.len());
-            if r < 0 {
-                return false;
-            }
-            s = &s[r as usize..];
-        }
-        true
+        self.0.write(s) == s.len()
     }
 }
 
@@ -181,9 +168,17 @@ impl Sink for Growing {
     }
 }
 
+/// By one write if the stream is unbuffered and the text is not long.
+unsafe fn to_stream(f: &mut Stream, fmt: *const c_char, ap: *mut VaList) -> c_int {
+    match f.at_once(|f| format(&mut ToStream(f), fmt, &mut *ap)) {
+        (n, true) => n,
+        _ => -1,
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vfprintf(f: *mut File, fmt: *const c_char, ap: *mut VaList) -> c_int {
-    locked(f, |f| format(&mut ToFile(f), fmt, &mut *ap))
+    locked(f, |f| to_stream(f, fmt, ap))
 }
 
 #[unsafe(no_mangle)]
@@ -193,7 +188,7 @@ pub unsafe extern "C" fn vprintf(fmt: *const c_char, ap: *mut VaList) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vdprintf(fd: c_int, fmt: *const c_char, ap: *mut VaList) -> c_int {
-    format(&mut ToFd(fd), fmt, &mut *ap)
+    to_stream(&mut Stream::new(fd, Buffering::None), fmt, ap)
 }
 
 #[unsafe(no_mangle)]
@@ -244,10 +239,11 @@ pub unsafe extern "C" fn vasprintf(
 /// There is no log daemon: a message goes where its reader would look, to standard error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsyslog(_priority: c_int, fmt: *const c_char, ap: *mut VaList) {
-    let mut out = ToFd(2);
-    if format(&mut out, fmt, &mut *ap) >= 0 {
-        out.put(b"\n");
-    }
+    Stream::new(2, Buffering::None).at_once(|f| {
+        if format(&mut ToStream(f), fmt, &mut *ap) >= 0 {
+            f.write(b"\n");
+        }
+    });
 }
 
 #[unsafe(no_mangle)]
