@@ -26,6 +26,7 @@ mod exec;
 mod faults;
 mod files;
 mod fork;
+mod formats;
 mod futexes;
 mod fuzz;
 mod hostile;
@@ -93,6 +94,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("locks", locks::TESTS),
     ("robust", robust::TESTS),
     ("stdio", stdio::TESTS),
+    ("formats", formats::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

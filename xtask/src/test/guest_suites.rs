@@ -47,6 +47,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("terminals", TestKind::Syscalls),
     ("events", TestKind::Syscalls),
     ("stdio", TestKind::Syscalls),
+    ("formats", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),

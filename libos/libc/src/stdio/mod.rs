@@ -1,5 +1,6 @@
 //! `<stdio.h>`: buffered files, and the formatter behind `printf`.
 
+mod args;
 mod file;
 mod format;
 mod io;

@@ -1,9 +1,9 @@
-//! The variadic entry points of `printf`, and `va_list` itself.
+//! The entry points of `printf`.
 //!
 //! Stable Rust cannot define a variadic function. These are a few instructions that store the
-//! argument registers, build the `va_list` of AAPCS64 (section B.4: five fields, 32 bytes, passed by
-//! reference) and call the `v…` function.
+//! argument registers, build the `va_list` of AAPCS64 and call the `v…` function.
 
+use super::args::VaList;
 use super::file::{File, locked, stdout};
 use super::format::{Sink, format};
 use super::stream::{Buffering, Stream};
@@ -12,74 +12,6 @@ use crate::malloc::realloc;
 use crate::string::memcpy;
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
-
-#[repr(C)]
-pub struct VaList {
-    stack: *mut u8,
-    gr_top: *mut u8,
-    vr_top: *mut u8,
-    gr_offs: c_int,
-    vr_offs: c_int,
-}
-
-impl VaList {
-    /// The next integer or pointer.
-    pub unsafe fn word(&mut self) -> u64 {
-        if self.gr_offs < 0 {
-            let p = self.gr_top.offset(self.gr_offs as isize);
-            self.gr_offs += 8;
-            return *p.cast();
-        }
-        let p = self.stack;
-        self.stack = p.add(8);
-        *p.cast()
-    }
-
-    pub unsafe fn double(&mut self) -> f64 {
-        if self.vr_offs < 0 {
-            let p = self.vr_top.offset(self.vr_offs as isize);
-            self.vr_offs += 16;
-            return *p.cast();
-        }
-        f64::from_bits({
-            let p = self.stack;
-            self.stack = p.add(8);
-            *p.cast()
-        })
-    }
-
-    /// A `long double` is 128 bits; it is printed with a double's precision.
-    pub unsafe fn long_double(&mut self) -> f64 {
-        let p = if self.vr_offs < 0 {
-            let p = self.vr_top.offset(self.vr_offs as isize);
-            self.vr_offs += 16;
-            p
-        } else {
-            let p = self.stack.map_addr(|a| (a + 15) & !15);
-            self.stack = p.add(16);
-            p
-        };
-        let bits = p.cast::<u128>().read_unaligned();
-        let sign = (bits >> 127) as u64;
-        let exp = (bits >> 112) as i64 & 0x7fff;
-        let frac = bits & ((1 << 112) - 1);
-        if exp == 0x7fff {
-            return if frac == 0 {
-                f64::INFINITY.copysign(-(sign as f64))
-            } else {
-                f64::NAN
-            };
-        }
-        if exp == 0 {
-            return f64::from_bits(sign << 63);
-        }
-        // 61 bits with the lost ones folded into the last, then one rounding to a double's 53.
-        let mantissa = (1u128 << 112) | frac;
-        let top = (mantissa >> 52) as u64 | (mantissa & ((1 << 52) - 1) != 0) as u64;
-        let v = libm::scalbn(top as f64, (exp - 16383 - 60).clamp(-3000, 3000) as c_int);
-        if sign != 0 { -v } else { v }
-    }
-}
 
 core::arch::global_asm!(
     // \named registers are parameters of the function itself; the list goes into the next one.
