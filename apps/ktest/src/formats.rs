@@ -6,9 +6,11 @@ use std::ffi::CStr;
 use std::ptr::null_mut;
 
 crate::harness::tests![
+    integers_print_as_asked,
     texts_and_characters_print_as_asked,
     floats_print_as_asked,
     hexadecimal_floats_print_as_asked,
+    long_doubles_that_are_no_numbers_print,
     arguments_come_from_registers_and_stack,
     arguments_can_be_numbered,
     what_does_not_fit_is_counted,
@@ -24,6 +26,71 @@ macro_rules! assert_prints {
         assert_eq!(text.to_string_lossy(), $expected);
         assert_eq!(count as usize, $expected.len());
     }};
+}
+
+fn integers_print_as_asked() {
+    assert_prints!(
+        "5 -7 ff 0x1f 017 FF",
+        c"%d %i %x %#x %#o %X",
+        5,
+        -7,
+        255,
+        31,
+        15,
+        255
+    );
+    let padded = c"[%5d][%-5d][%05d][%+d][% d]";
+    assert_prints!(
+        "[   42][42   ][00042][+42][ 42]",
+        padded,
+        42,
+        42,
+        42,
+        42,
+        42
+    );
+    assert_prints!(
+        "[  5][5  ][002][5  ]",
+        c"[%*d][%-*d][%.3d][%*d]",
+        3,
+        5,
+        3,
+        5,
+        2,
+        -3,
+        5
+    );
+    assert_prints!(
+        "[00000010][  000010][0][00]",
+        c"[%#08o][%#8.6o][%#o][%#.2o]",
+        8,
+        8,
+        0,
+        0
+    );
+    assert_prints!(
+        "[][0][+][0x0000001f]",
+        c"[%.0d][%#.0o][%+.0d][%#010x]",
+        0,
+        0,
+        0,
+        31
+    );
+    assert_prints!("[0x1][0]", c"[%#.0x][%#x]", 1, 0);
+    let lengths = c"%ld %lld %lu %hhu %hd %zu %jd %td";
+    let (least, most) = (i64::MIN, u64::MAX);
+    assert_prints!(
+        "-9223372036854775808 -1 18446744073709551615 255 -1 7 8 9",
+        lengths,
+        least,
+        -1i64,
+        most,
+        511,
+        65535,
+        7usize,
+        8i64,
+        9isize
+    );
 }
 
 fn texts_and_characters_print_as_asked() {
@@ -101,6 +168,48 @@ fn hexadecimal_floats_print_as_asked() {
         -0.75
     );
 }
+
+/// Rust has no `long double` to hand over; on this processor one is 128 bits in a vector register.
+#[cfg(target_arch = "aarch64")]
+fn print_long_double(high: u64, format: &CStr) -> String {
+    let mut buffer = [0 as c_char; 100];
+    // SAFETY: a call of `snprintf(buffer, 100, format, value)` by the calling convention.
+    unsafe {
+        std::arch::asm!(
+            "fmov d0, xzr",
+            "mov v0.d[1], {high}",
+            "blr {function}",
+            high = in(reg) high,
+            function = in(reg) libc::snprintf as *const () as usize,
+            inout("x0") buffer.as_mut_ptr() => _,
+            inout("x1") 100usize => _,
+            inout("x2") format.as_ptr() => _,
+            clobber_abi("C"),
+        );
+    }
+    // SAFETY: snprintf has put a NUL there.
+    unsafe { CStr::from_ptr(buffer.as_ptr()) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn long_doubles_that_are_no_numbers_print() {
+    for (high, expected) in [
+        (0x7fff_0000_0000_0000, "inf"),
+        (0xffff_0000_0000_0000, "-inf"),
+        (0x7fff_8000_0000_0000, "nan"),
+        (0x3fff_8000_0000_0000, "1.500000"),
+        (0xc000_0000_0000_0000, "-2.000000"),
+        (0x8000_0000_0000_0000, "-0.000000"),
+    ] {
+        assert_eq!(print_long_double(high, c"%Lf"), expected);
+        assert_eq!(print_long_double(high, c"<%1$Lf>"), format!("<{expected}>"));
+    }
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn long_doubles_that_are_no_numbers_print() {}
 
 fn arguments_come_from_registers_and_stack() {
     let words = c"%d %d %d %d %d %d %d %d %d %g %d";

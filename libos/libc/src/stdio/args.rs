@@ -53,21 +53,18 @@ impl VaList {
         let sign = (bits >> 127) as u64;
         let exp = (bits >> 112) as i64 & 0x7fff;
         let frac = bits & ((1 << 112) - 1);
+        let signed = |v: f64| f64::from_bits(v.to_bits() | sign << 63);
         if exp == 0x7fff {
-            return if frac == 0 {
-                f64::INFINITY.copysign(-(sign as f64))
-            } else {
-                f64::NAN
-            };
+            return signed(if frac == 0 { f64::INFINITY } else { f64::NAN });
         }
         if exp == 0 {
-            return f64::from_bits(sign << 63);
+            return signed(0.0);
         }
         // 61 bits with the lost ones folded into the last, then one rounding to a double's 53.
         let mantissa = (1u128 << 112) | frac;
         let top = (mantissa >> 52) as u64 | (mantissa & ((1 << 52) - 1) != 0) as u64;
         let v = libm::scalbn(top as f64, (exp - 16383 - 60).clamp(-3000, 3000) as c_int);
-        if sign != 0 { -v } else { v }
+        signed(v)
     }
 }
 
