@@ -1,8 +1,9 @@
 //! Numbers and texts: `printf` one way, `strtol` and `strtod` the other.
 
 use crate::more;
+use crate::support::*;
 use libc::{c_char, c_int};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::ptr::null_mut;
 
 crate::harness::tests![
@@ -14,6 +15,12 @@ crate::harness::tests![
     arguments_come_from_registers_and_stack,
     arguments_can_be_numbered,
     what_does_not_fit_is_counted,
+    strtol_knows_bases_and_limits,
+    strtod_reads_decimals,
+    strtod_reads_hexadecimals,
+    strtod_says_what_is_out_of_range,
+    strtof_rounds_once,
+    strtod_reads_no_more_than_the_number,
 ];
 
 /// What a format makes of its arguments.
@@ -284,4 +291,157 @@ fn what_does_not_fit_is_counted() {
     );
     assert_eq!(buffer[0], 97);
     assert_eq!(sys!(snprintf(null_mut(), 0, c"%d".as_ptr(), 12345)), 5);
+}
+
+/// The value, how much of the text it took, and the error.
+fn integer(text: &CStr, base: c_int) -> (i64, usize, c_int) {
+    let mut end = null_mut();
+    more::set_errno(0);
+    let value = sys!(strtol(text.as_ptr(), &mut end, base)) as i64;
+    (
+        value,
+        end.addr().wrapping_sub(text.as_ptr().addr()),
+        errno(),
+    )
+}
+
+fn unsigned(text: &CStr, base: c_int) -> (u64, usize, c_int) {
+    let mut end = null_mut();
+    more::set_errno(0);
+    let value = sys!(strtoul(text.as_ptr(), &mut end, base)) as u64;
+    (
+        value,
+        end.addr().wrapping_sub(text.as_ptr().addr()),
+        errno(),
+    )
+}
+
+fn strtol_knows_bases_and_limits() {
+    assert_eq!(integer(c"  -17x", 10), (-17, 5, 0));
+    assert_eq!(integer(c"0x7fz", 0), (127, 4, 0));
+    assert_eq!(integer(c"0x", 16), (0, 1, 0));
+    assert_eq!(integer(c"0789", 0), (7, 2, 0));
+    assert_eq!(integer(c"zZ", 36), (35 * 36 + 35, 2, 0));
+    assert_eq!(integer(c"9223372036854775807", 10), (i64::MAX, 19, 0));
+    assert_eq!(
+        integer(c"9223372036854775808", 10),
+        (i64::MAX, 19, libc::ERANGE)
+    );
+    assert_eq!(
+        integer(c"-9223372036854775809", 10),
+        (i64::MIN, 20, libc::ERANGE)
+    );
+    assert_eq!(unsigned(c"18446744073709551615", 10), (u64::MAX, 20, 0));
+    assert_eq!(
+        unsigned(c"18446744073709551616", 10),
+        (u64::MAX, 20, libc::ERANGE)
+    );
+    assert_eq!(unsigned(c"-1", 10), (u64::MAX, 2, 0));
+    for base in [1, 37, -1] {
+        let (value, _, error) = integer(c"10", base);
+        assert_eq!((value, error), (0, libc::EINVAL), "base {base}");
+        let (value, _, error) = unsigned(c"10", base);
+        assert_eq!((value, error), (0, libc::EINVAL), "base {base}");
+    }
+}
+
+fn real(text: &CStr) -> (f64, usize, c_int) {
+    let mut end = null_mut();
+    more::set_errno(0);
+    let value = sys!(strtod(text.as_ptr(), &mut end));
+    (
+        value,
+        end.addr().wrapping_sub(text.as_ptr().addr()),
+        errno(),
+    )
+}
+
+fn real32(text: &CStr) -> (f32, c_int) {
+    more::set_errno(0);
+    let value = sys!(strtof(text.as_ptr(), null_mut()));
+    (value, errno())
+}
+
+fn strtod_reads_decimals() {
+    assert_eq!(real(c" -1.5e3x"), (-1500.0, 7, 0));
+    assert_eq!(real(c".5."), (0.5, 2, 0));
+    assert_eq!(real(c"5.e1"), (50.0, 4, 0));
+    assert_eq!(real(c"1e"), (1.0, 1, 0));
+    assert_eq!(real(c"1e+"), (1.0, 1, 0));
+    assert_eq!(real(c"-.e1"), (0.0, 0, 0));
+    assert_eq!(real(c""), (0.0, 0, 0));
+    assert_eq!(real(c"9007199254740993"), (9007199254740992.0, 16, 0));
+    assert_eq!(real(c"inFinity!"), (f64::INFINITY, 8, 0));
+    assert_eq!(real(c"-infinit"), (-f64::INFINITY, 4, 0));
+    assert!(real(c"nan").0.is_nan());
+    assert!(real(c"-0").0.is_sign_negative());
+}
+
+fn strtod_reads_hexadecimals() {
+    assert_eq!(real(c"0x1p4"), (16.0, 5, 0));
+    assert_eq!(real(c"-0x1.8p1z"), (-3.0, 8, 0));
+    assert_eq!(real(c"0x.8"), (0.5, 4, 0));
+    assert_eq!(real(c"0xfe"), (254.0, 4, 0));
+    assert_eq!(real(c"0x1p"), (1.0, 3, 0));
+    assert_eq!(real(c"0xg"), (0.0, 1, 0));
+    assert_eq!(real(c"0x1.999999999999ap-4"), (0.1, 20, 0));
+    // Half a last place: to even; and a little more than half.
+    assert_eq!(real(c"0x1.00000000000008p0").0, 1.0);
+    assert_eq!(real(c"0x1.00000000000018p0").0, 1.0 + 2.0 * f64::EPSILON);
+    assert_eq!(
+        real(c"0x1.000000000000080000000000000001p0").0,
+        1.0 + f64::EPSILON
+    );
+    assert_eq!(real(c"0x100000000000000000000000p-96"), (1.0 / 16.0, 30, 0));
+    assert_eq!(real(c"0x1p-1074"), (f64::from_bits(1), 9, 0));
+    assert_eq!(real(c"0x1.fffffffffffffp1023"), (f64::MAX, 22, 0));
+}
+
+fn strtod_says_what_is_out_of_range() {
+    let beyond = libc::ERANGE;
+    assert_eq!(real(c"1e400"), (f64::INFINITY, 5, beyond));
+    assert_eq!(real(c"-1e400"), (-f64::INFINITY, 6, beyond));
+    assert_eq!(real(c"1e-400"), (0.0, 6, beyond));
+    assert_eq!(real(c"0e400"), (0.0, 5, 0));
+    assert_eq!(real(c"1e-310").2, beyond);
+    assert_eq!(real(c"0x1p1024"), (f64::INFINITY, 8, beyond));
+    assert_eq!(
+        real(c"0x1.fffffffffffff8p1023"),
+        (f64::INFINITY, 23, beyond)
+    );
+    assert_eq!(real(c"0x1p-1076"), (0.0, 9, beyond));
+    assert_eq!(real(c"0x1p999999999999999999999").0, f64::INFINITY);
+    assert_eq!(real(c"0x1p-999999999999999999999").0, 0.0);
+    assert_eq!(real32(c"1e39"), (f32::INFINITY, beyond));
+    assert_eq!(real32(c"1e-46"), (0.0, beyond));
+    assert_eq!(real32(c"0x1p-149"), (f32::from_bits(1), 0));
+}
+
+fn strtof_rounds_once() {
+    // Just above the middle of two neighbours; as a double it is the middle, which goes to the even one.
+    let text = c"1.00000017881393432617187500000000000000000001";
+    assert_eq!(real32(text).0, f32::from_bits(1.0f32.to_bits() + 2));
+    assert_eq!(
+        real32(c"0x1.00000300000001p0").0,
+        f32::from_bits(1.0f32.to_bits() + 2)
+    );
+    assert_eq!(real32(c"16777217").0, 16777216.0);
+    assert_eq!(real32(c"3.4028235e38"), (f32::MAX, 0));
+}
+
+fn strtod_reads_no_more_than_the_number() {
+    // A hundred thousand numbers in one text: seconds, if each call read to the end of it.
+    let count = 100_000;
+    let text = CString::new("1.25 ".repeat(count)).expect("no NUL");
+    let (mut at, mut sum) = (text.as_ptr().cast_mut(), 0.0);
+    let start = std::time::Instant::now();
+    for _ in 0..count {
+        sum += sys!(strtod(at, &mut at));
+    }
+    assert_eq!(sum, 1.25 * count as f64);
+    assert!(
+        start.elapsed().as_secs() < 10,
+        "it took {:?}",
+        start.elapsed()
+    );
 }

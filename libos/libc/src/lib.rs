@@ -44,6 +44,7 @@ mod malloc;
 mod math;
 mod mman;
 mod netdb;
+mod number;
 mod pthread;
 mod pwd;
 mod resource;
