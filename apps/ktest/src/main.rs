@@ -51,6 +51,7 @@ mod spawn;
 mod splices;
 mod stacks;
 mod stdio;
+mod stdlib;
 mod stress;
 mod terminals;
 mod threads;
@@ -95,6 +96,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("robust", robust::TESTS),
     ("stdio", stdio::TESTS),
     ("formats", formats::TESTS),
+    ("stdlib", stdlib::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

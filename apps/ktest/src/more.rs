@@ -1,6 +1,8 @@
 //! C functions that the libc crate does not declare for both glibc and musl.
 
-use libc::{FILE, c_char, c_int, c_void, pid_t, pthread_mutexattr_t, pthread_rwlock_t, timespec};
+use libc::{
+    FILE, c_char, c_int, c_void, dirent, pid_t, pthread_mutexattr_t, pthread_rwlock_t, timespec,
+};
 
 unsafe extern "C" {
     #[link_name = "stdin"]
@@ -29,6 +31,13 @@ unsafe extern "C" {
     pub safe fn ftrylockfile(file: *mut FILE) -> c_int;
     pub safe fn getline(line: *mut *mut c_char, room: *mut usize, file: *mut FILE) -> isize;
     pub safe fn dprintf(fd: c_int, format: *const c_char, ...) -> c_int;
+    pub safe fn scandir(
+        path: *const c_char,
+        list: *mut *mut *mut dirent,
+        select: Option<extern "C" fn(*const dirent) -> c_int>,
+        compare: Option<unsafe extern "C" fn(*mut *const dirent, *mut *const dirent) -> c_int>,
+    ) -> c_int;
+    pub unsafe fn alphasort(a: *mut *const dirent, b: *mut *const dirent) -> c_int;
     pub safe fn psignal(signal: c_int, what: *const c_char);
     pub safe fn funlockfile(file: *mut FILE);
     pub safe fn __cxa_thread_atexit_impl(

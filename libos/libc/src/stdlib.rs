@@ -17,10 +17,8 @@ unsafe fn sort(
     less: &mut dyn FnMut(*const u8, *const u8) -> bool,
 ) {
     let swap = |a: usize, b: usize| {
-        let (p, q) = (base.add(a * size), base.add(b * size));
-        for i in 0..size {
-            core::ptr::swap(p.add(i), q.add(i));
-        }
+        // Two different items always.
+        core::ptr::swap_nonoverlapping(base.add(a * size), base.add(b * size), size);
     };
     let mut sift = |mut root: usize, end: usize| {
         loop {

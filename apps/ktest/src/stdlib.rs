@@ -1,0 +1,211 @@
+//! What else a C library has: sorting, random numbers, directories, commands, memory.
+
+use crate::more;
+use crate::support::*;
+use libc::{c_char, c_int, c_void, dirent};
+use std::ffi::CStr;
+use std::fs;
+use std::ptr::{null, null_mut};
+
+crate::harness::tests![
+    items_of_every_size_are_sorted,
+    directories_are_listed_in_order,
+    arguments_in_registers_and_on_the_stack,
+    system_gives_the_commands_status,
+    the_environment_changes,
+    paths_are_resolved,
+    blocks_keep_their_alignment,
+    impossible_blocks_are_refused,
+    a_block_freed_twice_ends_the_process,
+];
+
+extern "C" fn compare_bytes(a: *const c_void, b: *const c_void) -> c_int {
+    // SAFETY: the first byte of each item.
+    unsafe { c_int::from(*a.cast::<u8>()) - c_int::from(*b.cast::<u8>()) }
+}
+
+fn items_of_every_size_are_sorted() {
+    for size in [1, 2, 3, 4, 7, 8, 12, 16, 24, 33, 100] {
+        let mut x = 1u32;
+        // The first byte of an item is repeated in all of it.
+        let mut items: Vec<u8> = (0..200)
+            .flat_map(|_| {
+                x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                std::iter::repeat_n((x >> 24) as u8, size)
+            })
+            .collect();
+        let mut expected: Vec<u8> = items.iter().step_by(size).copied().collect();
+        expected.sort_unstable();
+        sys!(qsort(
+            items.as_mut_ptr().cast(),
+            200,
+            size,
+            Some(compare_bytes)
+        ));
+        assert!(items.chunks(size).map(|item| item[0]).eq(expected));
+        assert!(
+            items
+                .chunks(size)
+                .all(|item| item.iter().all(|b| *b == item[0]))
+        );
+        let key = items[size * 77];
+        let found = sys!(bsearch(
+            (&raw const key).cast(),
+            items.as_ptr().cast(),
+            200,
+            size,
+            Some(compare_bytes)
+        ));
+        // SAFETY: an item of ours.
+        assert_eq!(unsafe { *found.cast::<u8>() }, key);
+    }
+}
+
+fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) -> Vec<String> {
+    let mut list: *mut *mut dirent = null_mut();
+    let count = ok(more::scandir(
+        path.as_ptr(),
+        &mut list,
+        select,
+        Some(more::alphasort),
+    ));
+    let names = (0..count as usize).map(|i| {
+        // SAFETY: so many entries there are, each a block of its own.
+        unsafe {
+            let entry = *list.add(i);
+            let name = CStr::from_ptr((*entry).d_name.as_ptr())
+                .to_string_lossy()
+                .into_owned();
+            libc::free(entry.cast());
+            name
+        }
+    });
+    let names = names.collect();
+    sys!(free(list.cast()));
+    names
+}
+
+fn directories_are_listed_in_order() {
+    let expected: Vec<_> = (0..1000).map(|n| format!("name{n:04}")).collect();
+    for name in &expected {
+        fs::write(name, "").expect("a directory");
+    }
+    let names = names_in(c".", None);
+    assert_eq!(names[..2], [".", ".."]);
+    assert_eq!(names[2..], expected);
+}
+
+fn arguments_in_registers_and_on_the_stack() {
+    let end = end_of(|| {
+        let word = |n: &'static CStr| n.as_ptr();
+        sys!(execlp(
+            word(c"sh"),
+            word(c"sh"),
+            word(c"-c"),
+            word(c"test $# = 9 && test $9 = 9"),
+            word(c"0"),
+            word(c"1"),
+            word(c"2"),
+            word(c"3"),
+            word(c"4"),
+            word(c"5"),
+            word(c"6"),
+            word(c"7"),
+            word(c"8"),
+            word(c"9"),
+            null::<c_char>()
+        ))
+    });
+    assert_eq!(end, End::Exit(0));
+}
+
+fn system_gives_the_commands_status() {
+    assert_ne!(sys!(system(null())), 0);
+    assert_eq!(sys!(system(c"exit 4".as_ptr())), 4 << 8);
+    assert_eq!(sys!(system(c"kill -9 $$".as_ptr())), 9);
+}
+
+fn the_environment_changes() {
+    in_child(|| {
+        let get = |name: &CStr| {
+            let value = sys!(getenv(name.as_ptr()));
+            // SAFETY: a string of the environment.
+            (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+        };
+        let set =
+            |name: &CStr, value: &CStr, over| sys!(setenv(name.as_ptr(), value.as_ptr(), over));
+        ok(set(c"KTEST", c"1", 0));
+        ok(set(c"KTEST", c"2", 0));
+        assert_eq!(get(c"KTEST"), Some(c"1"));
+        ok(set(c"KTEST", c"3", 1));
+        assert_eq!(get(c"KTEST"), Some(c"3"));
+        fails(set(c"KT=EST", c"3", 1), libc::EINVAL);
+        fails(set(c"", c"3", 1), libc::EINVAL);
+        let entry = c"KTEST=put";
+        assert_eq!(sys!(putenv(entry.as_ptr().cast_mut())), 0);
+        assert_eq!(get(c"KTEST"), Some(c"put"));
+        ok(sys!(unsetenv(c"KTEST".as_ptr())));
+        assert_eq!(get(c"KTEST"), None);
+        for n in 0..300 {
+            ok(set(&c(&format!("KTEST{n}")), &c(&n.to_string()), 1));
+        }
+        assert_eq!(get(c"KTEST299"), Some(c"299"));
+        ok(sys!(clearenv()));
+        assert_eq!(get(c"KTEST299"), None);
+    });
+}
+
+fn paths_are_resolved() {
+    fs::create_dir("dir").expect("a directory");
+    fs::write("dir/file", "").expect("a directory");
+    std::os::unix::fs::symlink("dir", "link").expect("a directory");
+    let here = std::env::current_dir().expect("a directory");
+    let resolved = sys!(realpath(c"link/../link/./file".as_ptr(), null_mut()));
+    assert!(!resolved.is_null());
+    // SAFETY: a string of its own.
+    let text = unsafe { CStr::from_ptr(resolved) }
+        .to_string_lossy()
+        .into_owned();
+    assert_eq!(text, here.join("dir/file").display().to_string());
+    sys!(free(resolved.cast()));
+    assert!(sys!(realpath(c"no/such".as_ptr(), null_mut())).is_null());
+}
+
+fn blocks_keep_their_alignment() {
+    for align in [16, 32, 64, 4096, 1 << 16] {
+        let mut block = null_mut();
+        assert_eq!(sys!(posix_memalign(&mut block, align, 100)), 0);
+        assert!(block.addr().is_multiple_of(align));
+        sys!(memset(block, 1, 100));
+        let larger = sys!(realloc(block, 300_000)).cast::<u8>();
+        // SAFETY: the bytes that were set.
+        assert!((0..100).all(|i| unsafe { *larger.add(i) } == 1));
+        sys!(free(larger.cast()));
+    }
+    let mut block = null_mut();
+    assert_eq!(sys!(posix_memalign(&mut block, 24, 100)), libc::EINVAL);
+}
+
+fn impossible_blocks_are_refused() {
+    // What the compiler does not see it cannot do without.
+    use std::hint::black_box;
+    let much = black_box(usize::MAX / 2);
+    assert!(black_box(sys!(malloc(much))).is_null());
+    assert_eq!(errno(), libc::ENOMEM);
+    assert!(black_box(sys!(calloc(usize::MAX, black_box(16)))).is_null());
+    let small = black_box(sys!(malloc(10)));
+    assert!(black_box(sys!(realloc(small, much))).is_null());
+    sys!(free(small));
+}
+
+fn a_block_freed_twice_ends_the_process() {
+    let end = end_of(|| {
+        // It says so on standard error.
+        sys!(close(2));
+        let block = std::hint::black_box(sys!(malloc(10)));
+        sys!(free(block));
+        sys!(free(std::hint::black_box(block)));
+        0
+    });
+    assert_eq!(end, End::Signal(libc::SIGABRT));
+}
