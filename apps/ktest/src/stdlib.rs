@@ -9,6 +9,7 @@ use std::ptr::{null, null_mut};
 
 crate::harness::tests![
     items_of_every_size_are_sorted,
+    an_unseeded_sequence_is_that_of_seed_one,
     directories_are_listed_in_order,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
@@ -59,6 +60,17 @@ fn items_of_every_size_are_sorted() {
         // SAFETY: an item of ours.
         assert_eq!(unsafe { *found.cast::<u8>() }, key);
     }
+}
+
+fn an_unseeded_sequence_is_that_of_seed_one() {
+    in_child(|| {
+        let draw = || (0..10).map(|_| sys!(rand())).collect::<Vec<_>>();
+        let unseeded = draw();
+        sys!(srand(1));
+        assert_eq!(draw(), unseeded);
+        sys!(srand(2));
+        assert_ne!(draw(), unseeded);
+    });
 }
 
 fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) -> Vec<String> {

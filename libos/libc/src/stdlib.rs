@@ -93,19 +93,20 @@ pub extern "C" fn labs(v: c_long) -> c_long {
     v.wrapping_abs()
 }
 
-static mut SEED: u64 = 0;
+/// One less than the seed, so that it is 1 without a call.
+static mut STATE: u64 = 0;
 
 /// Knuth's 64-bit linear congruential generator.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rand() -> c_int {
-    SEED = SEED
+    STATE = STATE
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
-    (SEED >> 33) as c_int
+    (STATE >> 33) as c_int
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn srand(seed: c_uint) {
-    SEED = seed as u64;
+    STATE = u64::from(seed).wrapping_sub(1);
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn random() -> c_long {
