@@ -3,13 +3,14 @@
 use crate::more;
 use crate::support::*;
 use libc::{c_char, c_int, c_void, dirent};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::ptr::{null, null_mut};
 
 crate::harness::tests![
     items_of_every_size_are_sorted,
     an_unseeded_sequence_is_that_of_seed_one,
+    templates_are_checked,
     directories_are_listed_in_order,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
@@ -71,6 +72,29 @@ fn an_unseeded_sequence_is_that_of_seed_one() {
         sys!(srand(2));
         assert_ne!(draw(), unseeded);
     });
+}
+
+fn templates_are_checked() {
+    let try_with = |template: &str, suffix| {
+        let name = CString::new(template).expect("no NUL").into_raw();
+        let fd = sys!(mkstemps(name, suffix));
+        // SAFETY: made above.
+        let name = unsafe { CString::from_raw(name) };
+        let name = name.into_string().expect("ASCII");
+        (fd, name)
+    };
+    let (fd, name) = try_with("aXXXXXX.txt", 4);
+    ok(fd);
+    assert!(name.starts_with('a') && name.ends_with(".txt") && !name.contains("XXXXXX"));
+    for (template, suffix) in [
+        ("aXXXXXX", -1),
+        ("aXXXXXX", 1),
+        ("XXXXX", 0),
+        ("XXXXXX", 99),
+        ("aXXXXXX", c_int::MIN),
+    ] {
+        fails(try_with(template, suffix).0, libc::EINVAL);
+    }
 }
 
 fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) -> Vec<String> {

@@ -118,12 +118,16 @@ pub unsafe extern "C" fn srandom(seed: c_uint) {
 }
 
 /// Fills the six X before `suffix` bytes at the end with something new.
-unsafe fn fresh(template: *mut c_char, suffix: usize, mut make: impl FnMut() -> isize) -> isize {
-    let len = bytes(template).len();
-    if len < 6 + suffix || &bytes(template)[len - 6 - suffix..len - suffix] != b"XXXXXX" {
+unsafe fn fresh(template: *mut c_char, suffix: c_int, mut make: impl FnMut() -> isize) -> isize {
+    let name = bytes(template);
+    let suffix = usize::try_from(suffix).unwrap_or(usize::MAX);
+    let Some(stem) = name.len().checked_sub(suffix) else {
+        return fail(libc::EINVAL);
+    };
+    if !name[..stem].ends_with(b"XXXXXX") {
         return fail(libc::EINVAL);
     }
-    let at = template.add(len - 6 - suffix);
+    let at = template.add(stem - 6);
     for _ in 0..100 {
         let mut random = 0u64;
         door!(getrandom, &raw mut random, 8usize, 0);
@@ -143,9 +147,7 @@ unsafe fn fresh(template: *mut c_char, suffix: usize, mut make: impl FnMut() -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkostemps(t: *mut c_char, suffix: c_int, flags: c_int) -> c_int {
     let flags = flags | libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-    fresh(t, suffix as usize, || {
-        door!(openat, libc::AT_FDCWD, t, flags, 0o600)
-    }) as c_int
+    fresh(t, suffix, || door!(openat, libc::AT_FDCWD, t, flags, 0o600)) as c_int
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkstemp(t: *mut c_char) -> c_int {
