@@ -11,6 +11,7 @@ crate::harness::tests![
     items_of_every_size_are_sorted,
     an_unseeded_sequence_is_that_of_seed_one,
     templates_are_checked,
+    the_break_moves: Native,
     directories_are_listed_in_order,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
@@ -95,6 +96,19 @@ fn templates_are_checked() {
     ] {
         fails(try_with(template, suffix).0, libc::EINVAL);
     }
+}
+
+fn the_break_moves() {
+    in_child(|| {
+        let now = sys!(sbrk(0));
+        assert_eq!(sys!(brk(now.wrapping_byte_add(8192))), 0);
+        assert_eq!(sys!(sbrk(0)), now.wrapping_byte_add(8192));
+        // SAFETY: just added.
+        unsafe { now.cast::<u8>().write(1) };
+        fails(sys!(brk(now.wrapping_byte_add(1 << 46))), libc::ENOMEM);
+        assert_eq!(sys!(sbrk(0)), now.wrapping_byte_add(8192));
+        assert_eq!(sys!(brk(now)), 0);
+    });
 }
 
 fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) -> Vec<String> {
