@@ -12,6 +12,7 @@ crate::harness::tests![
     an_unseeded_sequence_is_that_of_seed_one,
     templates_are_checked,
     the_break_moves: Native,
+    niceness_stops_at_its_limits: Native,
     directories_are_listed_in_order,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
@@ -108,6 +109,18 @@ fn the_break_moves() {
         fails(sys!(brk(now.wrapping_byte_add(1 << 46))), libc::ENOMEM);
         assert_eq!(sys!(sbrk(0)), now.wrapping_byte_add(8192));
         assert_eq!(sys!(brk(now)), 0);
+    });
+}
+
+fn niceness_stops_at_its_limits() {
+    in_child(|| {
+        ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, 0)));
+        assert_eq!(sys!(nice(c_int::MAX)), 19);
+        // From there the sum is more than an int holds; glibc does not see to that.
+        if cfg!(target_env = "musl") {
+            assert_eq!(sys!(nice(c_int::MAX)), 19);
+        }
+        assert_eq!(sys!(nice(-1)), 18);
     });
 }
 

@@ -224,7 +224,7 @@ pub unsafe extern "C" fn pause() -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nice(by: c_int) -> c_int {
     let old = 20 - door!(getpriority, libc::PRIO_PROCESS, 0) as c_int;
-    let new = (old + by).clamp(-20, 19);
+    let new = old.saturating_add(by).clamp(-20, 19);
     match -door!(setpriority, libc::PRIO_PROCESS, 0, new) as c_int {
         0 => new,
         // POSIX wants EPERM where Linux says EACCES.
