@@ -13,6 +13,7 @@ crate::harness::tests![
     templates_are_checked,
     the_break_moves: Native,
     niceness_stops_at_its_limits: Native,
+    a_selector_may_change_errno,
     directories_are_listed_in_order,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
@@ -124,6 +125,12 @@ fn niceness_stops_at_its_limits() {
     });
 }
 
+extern "C" fn only_x(entry: *const dirent) -> c_int {
+    more::set_errno(libc::EDOM);
+    // SAFETY: the entry's own name.
+    c_int::from(unsafe { (*entry).d_name[0] } == b'x' as c_char)
+}
+
 fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) -> Vec<String> {
     let mut list: *mut *mut dirent = null_mut();
     let count = ok(more::scandir(
@@ -146,6 +153,18 @@ fn names_in(path: &CStr, select: Option<extern "C" fn(*const dirent) -> c_int>) 
     let names = names.collect();
     sys!(free(list.cast()));
     names
+}
+
+fn a_selector_may_change_errno() {
+    for name in ["x1", "y", "x2"] {
+        fs::write(name, "").expect("a directory");
+    }
+    assert_eq!(names_in(c".", Some(only_x)), ["x1", "x2"]);
+    let mut list = null_mut();
+    fails(
+        more::scandir(c"no/such".as_ptr(), &mut list, None, None),
+        libc::ENOENT,
+    );
 }
 
 fn directories_are_listed_in_order() {
