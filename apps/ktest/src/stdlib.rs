@@ -5,6 +5,7 @@ use crate::support::*;
 use libc::{c_char, c_int, c_void, dirent};
 use std::ffi::{CStr, CString};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::ptr::{null, null_mut};
 
 crate::harness::tests![
@@ -15,6 +16,7 @@ crate::harness::tests![
     niceness_stops_at_its_limits: Native,
     a_selector_may_change_errno,
     directories_are_listed_in_order,
+    a_script_without_a_first_line_is_run_by_the_shell,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
     the_environment_changes,
@@ -175,6 +177,33 @@ fn directories_are_listed_in_order() {
     let names = names_in(c".", None);
     assert_eq!(names[..2], [".", ".."]);
     assert_eq!(names[2..], expected);
+}
+
+fn a_script_without_a_first_line_is_run_by_the_shell() {
+    fs::write("script", "test \"$1\" = one && test $# = 2 && exit 7\n").expect("a directory");
+    fs::set_permissions("script", fs::Permissions::from_mode(0o755)).expect("ours");
+    let args = [
+        c"whatever".as_ptr(),
+        c"one".as_ptr(),
+        c"two".as_ptr(),
+        null(),
+    ];
+    let end = end_of(|| sys!(execvp(c"./script".as_ptr(), args.as_ptr())));
+    assert_eq!(end, End::Exit(7));
+    // By way of `PATH`, too.
+    let end = end_of(|| {
+        let here = std::env::current_dir().expect("a directory");
+        let here = c(&here.display().to_string());
+        sys!(setenv(c"PATH".as_ptr(), here.as_ptr(), 1));
+        let (name, one) = (c"script".as_ptr(), c"one".as_ptr());
+        sys!(execlp(name, name, one, one, null::<c_char>()))
+    });
+    assert_eq!(end, End::Exit(7));
+    let end = end_of(|| {
+        let r = sys!(execv(c"./script".as_ptr(), args.as_ptr()));
+        i32::from(r != -1 || errno() != libc::ENOEXEC)
+    });
+    assert_eq!(end, End::Exit(0));
 }
 
 fn arguments_in_registers_and_on_the_stack() {

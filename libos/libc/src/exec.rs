@@ -90,7 +90,31 @@ pub unsafe extern "C" fn execvpe(
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> c_int {
-    cvt(search(file, |path| door!(execve, path, argv, envp))) as c_int
+    let attempt = |path| match door!(execve, path, argv, envp) {
+        r if r == -(libc::ENOEXEC as isize) => by_shell(path, argv, envp),
+        r => r,
+    };
+    cvt(search(file, attempt)) as c_int
+}
+
+/// A file that is no program is taken for commands of the shell.
+#[inline(never)]
+unsafe fn by_shell(
+    path: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> isize {
+    let mut args = [core::ptr::null(); EXECL_MAX];
+    (args[0], args[1]) = (c"sh".as_ptr(), path);
+    let mut i = 1;
+    while !(*argv).is_null() && !(*argv.add(i)).is_null() {
+        if i + 2 >= EXECL_MAX {
+            return -(libc::E2BIG as isize);
+        }
+        args[i + 1] = *argv.add(i);
+        i += 1;
+    }
+    door!(execve, c"/bin/sh".as_ptr(), args.as_ptr(), envp)
 }
 
 // execl and its kin: the arguments after the first are on the caller's side of the call, the first
