@@ -19,6 +19,7 @@ crate::harness::tests![
     a_script_without_a_first_line_is_run_by_the_shell,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
+    system_without_a_shell_says_so: Native,
     the_environment_changes,
     paths_are_resolved,
     blocks_keep_their_alignment,
@@ -234,6 +235,15 @@ fn system_gives_the_commands_status() {
     assert_ne!(sys!(system(null())), 0);
     assert_eq!(sys!(system(c"exit 4".as_ptr())), 4 << 8);
     assert_eq!(sys!(system(c"kill -9 $$".as_ptr())), 9);
+}
+
+fn system_without_a_shell_says_so() {
+    fs::create_dir("root").expect("a directory");
+    in_child(|| {
+        ok(sys!(chroot(c"root".as_ptr())));
+        assert_eq!(sys!(system(null())), 0);
+        assert_eq!(sys!(system(c"exit 4".as_ptr())), 127 << 8);
+    });
 }
 
 fn the_environment_changes() {

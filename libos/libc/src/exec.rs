@@ -218,7 +218,8 @@ unsafe extern "C" fn __libc_execle(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     if command.is_null() {
-        return 1;
+        let shell = c"/bin/sh".as_ptr();
+        return (door!(faccessat, libc::AT_FDCWD, shell, libc::X_OK) == 0) as c_int;
     }
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let (mut ignore, mut int, mut quit): (libc::sigaction, libc::sigaction, libc::sigaction) = (
@@ -239,10 +240,15 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     let args = crate::spawn::Args::with_signals(defaults, old);
     let r = crate::spawn::spawn(c"/bin/sh".as_ptr(), argv.as_ptr(), environ.cast(), &args);
     let mut status = -1;
-    if r >= 0 {
-        while door!(wait4, r as pid_t, &raw mut status, 0, 0usize) == -(libc::EINTR as isize) {}
-    } else {
-        cvt(r);
+    match -r as c_int {
+        ..=0 => {
+            while door!(wait4, r as pid_t, &raw mut status, 0, 0usize) == -(libc::EINTR as isize) {}
+        }
+        e @ (libc::EAGAIN | libc::ENOMEM) => {
+            fail(e);
+        }
+        // A shell that cannot be run is one that ended with 127.
+        _ => status = 127 << 8,
     }
     crate::signal::sigaction(libc::SIGINT, &raw const int, null_mut::<libc::sigaction>());
     crate::signal::sigaction(
