@@ -18,6 +18,7 @@ mod more;
 mod accounting;
 mod atfork;
 mod clocks;
+mod dates;
 mod descriptors;
 mod directories;
 mod ends;
@@ -96,6 +97,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("robust", robust::TESTS),
     ("stdio", stdio::TESTS),
     ("formats", formats::TESTS),
+    ("dates", dates::TESTS),
     ("stdlib", stdlib::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),

@@ -38,6 +38,7 @@ unsafe extern "C" {
         compare: Option<unsafe extern "C" fn(*mut *const dirent, *mut *const dirent) -> c_int>,
     ) -> c_int;
     pub unsafe fn alphasort(a: *mut *const dirent, b: *mut *const dirent) -> c_int;
+    pub safe fn tzset();
     pub safe fn psignal(signal: c_int, what: *const c_char);
     pub safe fn funlockfile(file: *mut FILE);
     pub safe fn __cxa_thread_atexit_impl(

@@ -48,6 +48,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("events", TestKind::Syscalls),
     ("stdio", TestKind::Syscalls),
     ("formats", TestKind::Syscalls),
+    ("dates", TestKind::Syscalls),
     ("stdlib", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),

@@ -100,39 +100,47 @@ pub unsafe extern "C" fn timegm(t: *mut tm) -> i64 {
     }
 }
 
+/// Under the zone's lock: when it is `local` by the clocks, by summer time or standard time if `kind` (1, 0) says so.
+unsafe fn instant(local: i64, kind: c_int) -> i64 {
+    // The offset before and the one after a change in the neighbourhood: with `kind` deciding where both fit, and the earlier
+    // one where neither does (an hour that the clocks skip).
+    let near = [local.saturating_sub(86400), local.saturating_add(86400)];
+    let offsets = near.map(|t| zone::local(t).offset);
+    let right = |at: &zone::Local| kind < 0 || at.dst == (kind > 0);
+    let mut fits = None;
+    for offset in offsets {
+        let at = zone::local(local - offset);
+        if at.offset == offset {
+            if right(&at) {
+                return local - offset;
+            }
+            fits = fits.or(Some(local - offset));
+        }
+    }
+    let fallback = fits.unwrap_or(local - offsets[0]);
+    if kind < 0 {
+        return fallback;
+    }
+    // Asked for a kind of time that does not hold then: by the offset that it has when it next or last does.
+    const WEEK: i64 = 7 * 86400;
+    for weeks in 1..=53 {
+        for t in [fallback - weeks * WEEK, fallback + weeks * WEEK] {
+            let at = zone::local(t);
+            if right(&at) {
+                return local - at.offset;
+            }
+        }
+    }
+    // Never within a year: an hour is usual.
+    fallback + if kind > 0 { -3600 } else { 3600 }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mktime(t: *mut tm) -> i64 {
     let local = seconds(t);
     zone::LOCK.lock();
     zone::refresh();
-    // The offset before and the one after a change in the neighbourhood: with `tm_isdst` deciding
-    // where both fit, and the earlier one where neither does (an hour that the clocks skip).
-    let first = zone::local(local.saturating_sub(86400));
-    let second = zone::local(local.saturating_add(86400));
-    let fits = |offset: i64| {
-        let u = local - offset;
-        let at = zone::local(u);
-        (at.offset == offset).then_some((u, at.dst))
-    };
-    let want = (*t).tm_isdst;
-    let chosen = match (fits(first.offset), fits(second.offset)) {
-        (Some(a), Some(b)) if want >= 0 && a.1 != b.1 => {
-            if a.1 == (want > 0) {
-                a.0
-            } else {
-                b.0
-            }
-        }
-        (Some(a), other) => match (want, a.1, other) {
-            // Asked for a kind of time that does not hold then: as far off as the two differ.
-            (w, false, None) if w > 0 && first.offset != second.offset => {
-                a.0 - (second.offset - first.offset).abs()
-            }
-            _ => a.0,
-        },
-        (None, Some(b)) => b.0,
-        (None, None) => local - first.offset,
-    };
+    let chosen = instant(local, (*t).tm_isdst);
     zone::LOCK.unlock();
     if localtime_r(&raw const chosen, t).is_null() {
         -1
