@@ -12,6 +12,7 @@ crate::harness::tests![
     the_hour_that_comes_twice_can_be_told_apart,
     the_hour_that_is_left_out_is_moved,
     summer_time_that_a_zone_does_not_have_is_an_hour,
+    zone_names_outlive_their_zone,
     weeks_are_numbered,
 ];
 
@@ -148,6 +149,18 @@ fn the_hour_that_is_left_out_is_moved() {
 fn summer_time_that_a_zone_does_not_have_is_an_hour() {
     zone(c"UTC0");
     assert_eq!(made(2023, 1, 15, 12, 0, 1), made(2023, 1, 15, 11, 0, 0));
+}
+
+fn zone_names_outlive_their_zone() {
+    zone(BERLIN);
+    let winter = local(1_700_000_000);
+    let summer = local(1_690_000_000);
+    for name in [c"EST5EDT", c"UTC0", c"<+0330>-3:30", c"XYZ3"] {
+        zone(name);
+        local(0);
+    }
+    assert_eq!(print(c"%Z", &winter), "CET");
+    assert_eq!(print(c"%Z", &summer), "CEST");
 }
 
 fn weeks_are_numbered() {

@@ -80,13 +80,14 @@ pub unsafe extern "C" fn localtime_r(t: *const i64, out: *mut tm) -> *mut tm {
     zone::LOCK.lock();
     zone::refresh();
     let at = zone::local(*t);
+    let name = zone::lasting(at.name);
     zone::LOCK.unlock();
     if !fill((*t).saturating_add(at.offset), out) {
         return null_mut();
     }
     (*out).tm_isdst = at.dst as c_int;
     (*out).tm_gmtoff = at.offset;
-    (*out).tm_zone = at.name;
+    (*out).tm_zone = name;
     out
 }
 
