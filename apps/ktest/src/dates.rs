@@ -13,6 +13,7 @@ crate::harness::tests![
     the_hour_that_is_left_out_is_moved,
     summer_time_that_a_zone_does_not_have_is_an_hour,
     zone_names_outlive_their_zone,
+    padding_can_be_chosen,
     weeks_are_numbered,
 ];
 
@@ -161,6 +162,36 @@ fn zone_names_outlive_their_zone() {
     }
     assert_eq!(print(c"%Z", &winter), "CET");
     assert_eq!(print(c"%Z", &summer), "CEST");
+}
+
+fn padding_can_be_chosen() {
+    zone(c"UTC0");
+    // 2023-03-04 05:06:07, a Saturday
+    let broken = local(1_677_906_367);
+    assert_eq!(print(c"%d|%-d|%_d|%0d", &broken), "04|4| 4|04");
+    assert_eq!(print(c"%e|%-e|%_e|%0e", &broken), " 4|4| 4|04");
+    assert_eq!(print(c"%m %-m %_m %-H:%-M:%-S", &broken), "03 3  3 5:6:7");
+    assert_eq!(print(c"%j %-j %_j", &broken), "063 63  63");
+    assert_eq!(print(c"%k|%-k|%0k|%I|%-I|%l", &broken), " 5|5|05|05|5| 5");
+    assert_eq!(
+        print(c"%y %-y %C %Y %G %g %u %w", &broken),
+        "23 23 20 2023 2023 23 6 6"
+    );
+    assert_eq!(
+        print(c"%D %F %T %R %r %p %P", &broken),
+        "03/04/23 2023-03-04 05:06:07 05:06 05:06:07 AM AM am"
+    );
+    assert_eq!(print(c"%s %n%t%%", &broken), "1677906367 \n\t%");
+    let mut midnight = broken;
+    midnight.tm_hour = 0;
+    assert_eq!(print(c"%I %l %p", &midnight), "12 12 AM");
+    midnight.tm_hour = 12;
+    assert_eq!(print(c"%I %p", &midnight), "12 PM");
+    let mut small = [0 as c_char; 4];
+    assert_eq!(
+        sys!(strftime(small.as_mut_ptr(), 4, c"%Y".as_ptr(), &broken)),
+        0
+    );
 }
 
 fn weeks_are_numbered() {
