@@ -15,6 +15,7 @@ crate::harness::tests![
     zone_names_outlive_their_zone,
     padding_can_be_chosen,
     weeks_are_numbered,
+    years_beyond_four_digits_do_not_fit_asctime,
 ];
 
 const BERLIN: &CStr = c"CET-1CEST,M3.5.0,M10.5.0/3";
@@ -204,4 +205,19 @@ fn weeks_are_numbered() {
     ] {
         assert_eq!(print(c"%F %G-W%V-%u %U %W", &local(at)), expected);
     }
+}
+
+fn years_beyond_four_digits_do_not_fit_asctime() {
+    zone(c"UTC0");
+    let mut buffer = [7 as c_char; 32];
+    let broken = local(1_690_000_000);
+    assert!(!more::asctime_r(&broken, buffer.as_mut_ptr()).is_null());
+    let text: String = buffer[..25].iter().map(|&c| c as u8 as char).collect();
+    assert_eq!(text, "Sat Jul 22 04:26:40 2023\n");
+    assert_eq!(buffer[25..27], [0, 7], "26 bytes and no more");
+    let far = local(253_402_300_800);
+    more::set_errno(0);
+    assert!(more::asctime_r(&far, buffer.as_mut_ptr()).is_null());
+    assert_eq!(errno(), libc::EOVERFLOW);
+    assert_eq!(buffer[26], 7);
 }

@@ -174,17 +174,26 @@ pub unsafe extern "C" fn localtime(t: *const i64) -> *mut tm {
     localtime_r(t, &raw mut SHARED)
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn asctime_r(t: *const tm, buf: *mut c_char) -> *mut c_char {
-    super::strftime::strftime(buf, 26, c"%a %b %e %H:%M:%S %Y\n".as_ptr(), t);
+/// What it says fits 26 bytes up to the year 9999, and in no more must it be put there.
+unsafe fn text(t: *const tm, buf: *mut c_char, len: usize) -> *mut c_char {
+    let format = c"%a %b %e %H:%M:%S %Y\n".as_ptr();
+    if super::strftime::strftime(buf, len, format, t) == 0 {
+        fail(libc::EOVERFLOW);
+        return null_mut();
+    }
     buf
 }
 
-static mut TEXT: [c_char; 32] = [0; 32];
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn asctime_r(t: *const tm, buf: *mut c_char) -> *mut c_char {
+    text(t, buf, 26)
+}
+
+static mut TEXT: [c_char; 40] = [0; 40];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asctime(t: *const tm) -> *mut c_char {
-    asctime_r(t, (&raw mut TEXT).cast())
+    text(t, (&raw mut TEXT).cast(), 40)
 }
 
 #[unsafe(no_mangle)]
@@ -198,5 +207,9 @@ pub unsafe extern "C" fn ctime_r(t: *const i64, buf: *mut c_char) -> *mut c_char
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ctime(t: *const i64) -> *mut c_char {
-    ctime_r(t, (&raw mut TEXT).cast())
+    let broken = localtime(t);
+    if broken.is_null() {
+        return null_mut();
+    }
+    asctime(broken)
 }
