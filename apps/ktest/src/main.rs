@@ -37,6 +37,7 @@ mod links;
 mod locks;
 mod mappings;
 mod metadata;
+mod names;
 mod owners;
 mod pipes;
 mod procfs;
@@ -98,6 +99,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("stdio", stdio::TESTS),
     ("formats", formats::TESTS),
     ("dates", dates::TESTS),
+    ("names", names::TESTS),
     ("stdlib", stdlib::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),

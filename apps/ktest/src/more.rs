@@ -1,7 +1,8 @@
 //! C functions that the libc crate does not declare for both glibc and musl.
 
 use libc::{
-    FILE, c_char, c_int, c_void, dirent, pid_t, pthread_mutexattr_t, pthread_rwlock_t, timespec, tm,
+    FILE, c_char, c_int, c_void, dirent, passwd, pid_t, pthread_mutexattr_t, pthread_rwlock_t,
+    timespec, tm,
 };
 
 unsafe extern "C" {
@@ -40,6 +41,9 @@ unsafe extern "C" {
     pub unsafe fn alphasort(a: *mut *const dirent, b: *mut *const dirent) -> c_int;
     pub safe fn tzset();
     pub safe fn asctime_r(broken: *const tm, buffer: *mut c_char) -> *mut c_char;
+    pub safe fn setpwent();
+    pub safe fn getpwent() -> *mut passwd;
+    pub safe fn endpwent();
     pub safe fn psignal(signal: c_int, what: *const c_char);
     pub safe fn funlockfile(file: *mut FILE);
     pub safe fn __cxa_thread_atexit_impl(

@@ -49,6 +49,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("stdio", TestKind::Syscalls),
     ("formats", TestKind::Syscalls),
     ("dates", TestKind::Syscalls),
+    ("names", TestKind::Syscalls),
     ("stdlib", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),

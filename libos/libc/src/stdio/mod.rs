@@ -13,7 +13,7 @@ mod variadic;
 
 pub use file::{LIST, after_fork_child, flush_all};
 pub use io::{tell, tell_of};
-pub use lines::Lines;
+pub use lines::{Lines, Room};
 
 use core::ffi::c_char;
 use core::fmt;
