@@ -12,6 +12,7 @@ crate::harness::tests![
     a_long_line_hides_nobody: Native,
     a_small_buffer_is_told_so,
     groups_of_a_user_are_all_found: Native,
+    a_raw_protocol_has_an_address,
     addresses_are_numbers_or_names,
 ];
 
@@ -191,6 +192,14 @@ fn addresses(
     }
     sys!(freeaddrinfo(list));
     Ok(found)
+}
+
+fn a_raw_protocol_has_an_address() {
+    let (raw, icmp) = (libc::SOCK_RAW, libc::IPPROTO_ICMP);
+    let local = c"127.0.0.1";
+    assert_eq!(addresses(local, None, 0, icmp), Ok(vec![(raw, icmp, 0)]));
+    assert_eq!(addresses(local, None, raw, icmp), Ok(vec![(raw, icmp, 0)]));
+    assert!(addresses(local, None, libc::SOCK_STREAM, icmp).is_err());
 }
 
 fn addresses_are_numbers_or_names() {

@@ -189,12 +189,10 @@ pub unsafe extern "C" fn getaddrinfo(
     }
     let mut list: *mut addrinfo = null_mut();
     let mut last = &raw mut list;
+    // Raw sockets only when asked for, or when the protocol is one that the others do not have.
+    let raw = want.0 != 0 || !kinds[..2].iter().any(fits);
     for &a in &addrs[..n] {
-        // Raw sockets only when asked for.
-        for k in kinds
-            .iter()
-            .filter(|k| fits(k) && (want.0 != 0 || k.0 != SOCK_RAW))
-        {
+        for k in kinds.iter().filter(|k| fits(k) && (raw || k.0 != SOCK_RAW)) {
             let proto: &[u8] = [&b"udp"[..], b"tcp"][(k.0 == SOCK_STREAM) as usize];
             let port = match port(service, flags, proto) {
                 Ok(p) => p,
