@@ -3,7 +3,7 @@
 use crate::more;
 use crate::support::*;
 use libc::{c_char, c_int, gid_t};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::ptr::{null, null_mut};
 
@@ -14,6 +14,7 @@ crate::harness::tests![
     groups_of_a_user_are_all_found: Native,
     a_raw_protocol_has_an_address,
     addresses_are_numbers_or_names,
+    a_long_interface_name_leaves_nothing_open,
 ];
 
 fn bytes(text: *const c_char) -> Vec<u8> {
@@ -215,4 +216,14 @@ fn addresses_are_numbers_or_names() {
     use std::net::ToSocketAddrs;
     let mut named = "localhost:1".to_socket_addrs().expect("/etc/hosts");
     assert!(named.all(|address| address.ip().is_loopback()));
+}
+
+fn a_long_interface_name_leaves_nothing_open() {
+    let name = CString::new("x".repeat(100)).expect("no NUL");
+    let open = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let before = open();
+    for _ in 0..20 {
+        assert_eq!(sys!(if_nametoindex(name.as_ptr())), 0);
+    }
+    assert_eq!(open(), before);
 }
