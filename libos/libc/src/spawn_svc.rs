@@ -103,6 +103,17 @@ unsafe fn run(job: &Job) -> isize {
     if has(SETSID) {
         door!(setsid);
     }
+    let priority = &raw const args.priority;
+    let r = if has(libc::POSIX_SPAWN_SETSCHEDULER) {
+        door!(sched_setscheduler, 0, args.policy, priority)
+    } else if has(libc::POSIX_SPAWN_SETSCHEDPARAM) {
+        door!(sched_setparam, 0, priority)
+    } else {
+        0
+    };
+    if r < 0 {
+        return r;
+    }
     for i in 0..args.nactions as usize {
         let a = *args.actions.add(i);
         let r = match a.kind {

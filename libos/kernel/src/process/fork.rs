@@ -291,6 +291,8 @@ pub struct SpawnArgs {
     mask: SigSet,
     actions: usize,
     action_count: usize,
+    policy: i32,
+    priority: i32,
 }
 // SAFETY: integers without padding.
 unsafe impl Plain for SpawnArgs {}
@@ -314,6 +316,8 @@ const RESETIDS: u32 = 1;
 const SETPGROUP: u32 = 2;
 const SETSIGDEF: u32 = 4;
 const SETSIGMASK: u32 = 8;
+const SETSCHEDPARAM: u32 = 0x10;
+const SETSCHEDULER: u32 = 0x20;
 const SETSID: u32 = 0x80;
 
 /// What the child of `spawn` is to do before it execs; the parent waits on `done`.
@@ -430,6 +434,14 @@ fn prepare_child(order: &Spawn) -> Result<()> {
             args.group
         };
         table::set_group(process.pid, process.pid, group)?;
+    }
+    if args.flags & (SETSCHEDULER | SETSCHEDPARAM) != 0 {
+        let policy = if args.flags & SETSCHEDULER != 0 {
+            args.policy
+        } else {
+            me.sched.policy.load(Ordering::Relaxed)
+        };
+        super::sched_sys::set_policy(me, policy, args.priority)?;
     }
     if args.flags & RESETIDS != 0 {
         let mut c = (*process.creds()).clone();
