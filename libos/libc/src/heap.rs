@@ -24,7 +24,8 @@ const FIRST: usize = 128 << 10;
 #[repr(align(16))]
 #[allow(dead_code, reason = "reached by address")]
 struct First([u8; FIRST]);
-#[unsafe(link_section = ".bss.libos_heap")]
+// Not beside the statics that every process writes (`startup`): most of it stays untouched.
+#[unsafe(link_section = ".bss.first_stretch")]
 static mut FIRST_STRETCH: First = First([0; FIRST]);
 #[unsafe(link_section = ".bss.libos.heap")]
 static mut HEAP: Heap = Heap {
