@@ -17,6 +17,7 @@ mod more;
 
 mod accounting;
 mod atfork;
+mod blocks;
 mod clocks;
 mod dates;
 mod descriptors;
@@ -101,6 +102,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("dates", dates::TESTS),
     ("names", names::TESTS),
     ("stdlib", stdlib::TESTS),
+    ("blocks", blocks::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

@@ -51,6 +51,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("dates", TestKind::Syscalls),
     ("names", TestKind::Syscalls),
     ("stdlib", TestKind::Syscalls),
+    ("blocks", TestKind::Memory),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),
