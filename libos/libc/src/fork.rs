@@ -92,18 +92,32 @@ pub unsafe extern "C" fn fork() -> pid_t {
     cvt_int(r)
 }
 
-/// The bare operation, with what makes the caller's thread the child's only one. No handler may run there before.
+/// The bare operation, with what makes the caller's thread the child's only one. The kernel tells the child its number before
+/// a handler may ask for it; where there were other threads, a handler must not run before the child knows that they are gone.
 unsafe fn split() -> isize {
-    let mask = signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    let alone = pthread::alone();
+    let me = tcb::this();
+    let mut flags = libc::CLONE_CHILD_SETTID;
+    if !(*me).main {
+        // Its end, unlike that of a main thread, is told by the kernel without being asked for it then.
+        flags |= libc::CLONE_CHILD_CLEARTID;
+    }
+    let mask = if alone {
+        0
+    } else {
+        signal::set_mask(libc::SIG_SETMASK, u64::MAX)
+    };
     // As others know it so far, perhaps not at all.
-    let parent = (*tcb::this()).tid.load(Relaxed);
-    let r = door!(fork);
+    let parent = (*me).tid.load(Relaxed);
+    let r = door!(fork, flags, (*me).tid.as_ptr());
     if r == 0 {
         pthread::after_fork_child();
         stdio::after_fork_child(parent);
         exit::after_fork_child();
     }
-    signal::set_mask(libc::SIG_SETMASK, mask);
+    if !alone {
+        signal::set_mask(libc::SIG_SETMASK, mask);
+    }
     r
 }
 

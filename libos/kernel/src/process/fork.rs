@@ -147,17 +147,19 @@ fn launch(thread: Thread, stack: KernelStack, sp: usize) -> Arc<Thread> {
     thread
 }
 
+/// `fork(flags, tid)`: a plain fork that may set the child's number where it will look for it.
 #[unsafe(no_mangle)]
 extern "C" fn door_fork(
-    _: usize,
-    _: usize,
+    flags: usize,
+    tid: usize,
     _: usize,
     _: usize,
     _: usize,
     _: usize,
     saved: &CalleeSaved,
 ) -> isize {
-    crate::surface::encode(clone(17, 0, 0, 0, 0, saved))
+    let flags = 17 | flags as u64 & (f::CHILD_SETTID | f::CHILD_CLEARTID);
+    crate::surface::encode(clone(flags, 0, 0, 0, tid, saved))
 }
 
 #[unsafe(no_mangle)]
@@ -173,7 +175,7 @@ extern "C" fn door_clone(
     crate::surface::encode(clone(flags as u64, stack, ptid, tls, ctid, saved))
 }
 
-/// `clone(2)` with arm64's order of arguments. `fork` is `clone(SIGCHLD)`.
+/// `clone(2)` with arm64's order of arguments.
 fn clone(
     flags: u64,
     stack: usize,

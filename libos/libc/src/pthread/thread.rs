@@ -280,17 +280,9 @@ pub extern "C" fn pthread_yield() -> c_int {
     unsafe { door!(sched_yield) as c_int }
 }
 
-/// The child has one thread, whichever it was. Signals are blocked.
+/// The child has one thread, whichever it was.
 pub unsafe fn after_fork_child() {
     LIVE.store(1, Relaxed);
     spare::after_fork_child();
     robust::after_fork_child();
-    let t = tcb::this();
-    // Asked for again when someone wants it; but the end of one that is not the first here has to be told by the kernel.
-    let tid = if (*t).main {
-        0
-    } else {
-        door!(set_tid_address, (*t).tid.as_ptr()) as c_int
-    };
-    (*t).tid.store(tid, Relaxed);
 }
