@@ -13,28 +13,38 @@ mod support;
 
 mod harness;
 mod helper;
+mod more;
 
 mod accounting;
+mod atfork;
+mod blocks;
 mod clocks;
+mod dates;
 mod descriptors;
 mod directories;
+mod ends;
 mod events;
 mod exec;
 mod faults;
 mod files;
 mod fork;
+mod formats;
 mod futexes;
 mod fuzz;
 mod hostile;
 mod jobs;
 mod limits;
 mod links;
+mod locks;
 mod mappings;
 mod metadata;
+mod names;
 mod owners;
 mod pipes;
 mod procfs;
 mod protection;
+mod pthreads;
+mod robust;
 mod scheduling;
 mod sharing;
 mod shortage;
@@ -43,6 +53,8 @@ mod sockets;
 mod spawn;
 mod splices;
 mod stacks;
+mod stdio;
+mod stdlib;
 mod stress;
 mod terminals;
 mod threads;
@@ -55,6 +67,7 @@ use std::process::ExitCode;
 /// Every group: the first part of its tests' names.
 const GROUPS: &[(&str, &[Test])] = &[
     ("fork", fork::TESTS),
+    ("atfork", atfork::TESTS),
     ("waits", waits::TESTS),
     ("jobs", jobs::TESTS),
     ("exec", exec::TESTS),
@@ -79,7 +92,17 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),
+    ("pthreads", pthreads::TESTS),
+    ("ends", ends::TESTS),
     ("futexes", futexes::TESTS),
+    ("locks", locks::TESTS),
+    ("robust", robust::TESTS),
+    ("stdio", stdio::TESTS),
+    ("formats", formats::TESTS),
+    ("dates", dates::TESTS),
+    ("names", names::TESTS),
+    ("stdlib", stdlib::TESTS),
+    ("blocks", blocks::TESTS),
     ("limits", limits::TESTS),
     ("accounting", accounting::TESTS),
     ("scheduling", scheduling::TESTS),

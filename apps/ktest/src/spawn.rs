@@ -26,6 +26,7 @@ crate::harness::tests![
     file_actions_happen_in_order,
     bad_file_actions_fail_the_spawn,
     attributes_reset_signals: Native,
+    attributes_set_the_scheduler: Native,
     killing_a_command_ends_it,
 ];
 
@@ -293,6 +294,37 @@ fn attributes_reset_signals() {
     assert_eq!(wait(with.expect("a shell")), End::Signal(libc::SIGUSR1));
     let without = spawn_with("kill -USR2 $$; exit 1", |_| {}, std::ptr::null());
     assert_eq!(wait(without.expect("a shell")), End::Exit(1));
+}
+
+fn attributes_set_the_scheduler() {
+    let mut attributes = MaybeUninit::<libc::posix_spawnattr_t>::uninit();
+    let at = attributes.as_mut_ptr();
+    let mut parameter: libc::sched_param = zeroed();
+    assert_eq!(sys!(posix_spawnattr_init(at)), 0);
+    ok(sys!(sched_setscheduler(0, libc::SCHED_BATCH, &parameter)));
+    // The 41st field of the line: the policy.
+    let policy = "read -r line </proc/$$/stat; set -- ${line##*) }; shift 38; exit $1";
+    let inherited = spawn_with(policy, |_| {}, at).expect("a shell");
+    assert_eq!(wait(inherited), End::Exit(libc::SCHED_BATCH));
+    let flags = libc::POSIX_SPAWN_SETSCHEDULER as _;
+    assert_eq!(sys!(posix_spawnattr_setflags(at, flags)), 0);
+    assert_eq!(
+        sys!(posix_spawnattr_setschedpolicy(at, libc::SCHED_OTHER)),
+        0
+    );
+    assert_eq!(sys!(posix_spawnattr_setschedparam(at, &parameter)), 0);
+    let set = spawn_with(policy, |_| {}, at).expect("a shell");
+    assert_eq!(wait(set), End::Exit(libc::SCHED_OTHER));
+    in_child(|| {
+        ok(sys!(setuid(65534)));
+        parameter.sched_priority = 1;
+        assert_eq!(
+            sys!(posix_spawnattr_setschedpolicy(at, libc::SCHED_FIFO)),
+            0
+        );
+        assert_eq!(sys!(posix_spawnattr_setschedparam(at, &parameter)), 0);
+        assert_eq!(spawn_with(policy, |_| {}, at), Err(libc::EPERM));
+    });
 }
 
 fn killing_a_command_ends_it() {

@@ -72,15 +72,16 @@ pub unsafe extern "C" fn dirfd(d: *mut Dir) -> c_int {
     (*d).fd
 }
 
-unsafe fn next(d: *mut Dir) -> *mut dirent {
+/// The next entry, null at the end.
+unsafe fn next(d: *mut Dir) -> Result<*mut dirent, c_int> {
     if (*d).at >= (*d).end {
         let r = door!(getdents64, (*d).fd, &raw mut (*d).buffer, BUFFER);
         if r <= 0 {
             // A directory that was removed while open has simply no more entries.
-            if r < 0 && r != -(libc::ENOENT as isize) {
-                fail(-r as c_int);
-            }
-            return null_mut();
+            return match -r as c_int {
+                0 | libc::ENOENT => Ok(null_mut()),
+                e => Err(e),
+            };
         }
         (*d).at = 0;
         (*d).end = r as usize;
@@ -91,7 +92,7 @@ unsafe fn next(d: *mut Dir) -> *mut dirent {
         .cast::<dirent>();
     (*d).at += (*e).d_reclen as usize;
     (*d).tell = (*e).d_off;
-    e
+    Ok(e)
 }
 
 #[unsafe(no_mangle)]
@@ -99,7 +100,10 @@ pub unsafe extern "C" fn readdir(d: *mut Dir) -> *mut dirent {
     (*d).lock.lock();
     let e = next(d);
     (*d).lock.unlock();
-    e
+    e.unwrap_or_else(|e| {
+        fail(e);
+        null_mut()
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -108,18 +112,17 @@ pub unsafe extern "C" fn readdir_r(
     entry: *mut dirent,
     out: *mut *mut dirent,
 ) -> c_int {
-    let saved = crate::errno::get();
-    crate::errno::set(0);
     (*d).lock.lock();
-    let e = next(d);
-    if !e.is_null() {
+    let next = next(d);
+    *out = null_mut();
+    if let Ok(e) = next
+        && !e.is_null()
+    {
         crate::string::memcpy(entry.cast(), e.cast(), (*e).d_reclen as usize);
+        *out = entry;
     }
     (*d).lock.unlock();
-    let error = crate::errno::get();
-    crate::errno::set(saved);
-    *out = if e.is_null() { null_mut() } else { entry };
-    error
+    next.err().unwrap_or(0)
 }
 
 #[unsafe(no_mangle)]
@@ -163,12 +166,12 @@ pub unsafe extern "C" fn scandir(
     }
     let (mut names, mut n, mut room): (*mut *mut dirent, usize, usize) = (null_mut(), 0, 0);
     let saved = crate::errno::get();
-    crate::errno::set(0);
-    loop {
-        let e = next(d);
-        if e.is_null() {
-            break;
-        }
+    let error = loop {
+        let e = match next(d) {
+            Ok(e) if e.is_null() => break 0,
+            Ok(e) => e,
+            Err(e) => break e,
+        };
         if let Some(f) = select
             && f(e) == 0
         {
@@ -178,19 +181,18 @@ pub unsafe extern "C" fn scandir(
             room = 2 * room + 16;
             let p = crate::malloc::realloc(names.cast(), room * size_of::<*mut dirent>());
             if p.is_null() {
-                break;
+                break libc::ENOMEM;
             }
             names = p.cast();
         }
         let copy = malloc((*e).d_reclen as usize).cast::<dirent>();
         if copy.is_null() {
-            break;
+            break libc::ENOMEM;
         }
         crate::string::memcpy(copy.cast(), e.cast(), (*e).d_reclen as usize);
         *names.add(n) = copy;
         n += 1;
-    }
-    let error = crate::errno::get();
+    };
     closedir(d);
     if error != 0 {
         for i in 0..n {
@@ -199,6 +201,7 @@ pub unsafe extern "C" fn scandir(
         free(names.cast());
         return fail(error) as c_int;
     }
+    // Whatever the selector has made of it.
     crate::errno::set(saved);
     if let Some(f) = compare {
         crate::stdlib::qsort(names.cast(), n, size_of::<*mut dirent>(), f);

@@ -8,11 +8,13 @@ global_asm!(
     ".global __door_fork",
     ".type __door_fork, %function",
     "__door_fork:",
-    "mov x0, #17", // SIGCHLD
+    // clone(flags | SIGCHLD, 0, 0, 0, tid)
+    "mov x4, x1",
+    "orr x0, x0, #0x10",
+    "orr x0, x0, #1",
     "mov x1, xzr",
     "mov x2, xzr",
     "mov x3, xzr",
-    "mov x4, xzr",
     "mov x8, #220",
     "svc #0",
     "ret",

@@ -9,19 +9,9 @@ use crate::string::{bytes, memcpy, strlen};
 use core::ffi::{c_char, c_int};
 use core::ptr::{null_mut, without_provenance_mut};
 
-static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::new();
 /// The array that `setenv` made; `environ` may be the program's own.
 static mut OURS: *mut *mut c_char = null_mut();
-
-pub fn before_fork() {
-    LOCK.lock();
-}
-pub fn after_fork_parent() {
-    LOCK.unlock();
-}
-pub fn after_fork_child() {
-    LOCK.reset();
-}
 
 /// The slot of `name`, or of the final null; and its index.
 unsafe fn find(name: &[u8]) -> (*mut *mut c_char, usize) {

@@ -1,11 +1,10 @@
-//! `fork`, the `exec` family, `wait`.
+//! The `exec` family, `wait`, `system`.
 
+use crate::env;
 use crate::errno::{cvt, cvt_int, fail};
 use crate::startup::environ;
-use crate::{env, heap, lock, malloc, stdio, tcb};
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
-use core::sync::atomic::Ordering::Relaxed;
 use libc::pid_t;
 
 passthrough! {
@@ -15,95 +14,6 @@ passthrough! {
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t = wait4(pid, status, options, usage);
     fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t = wait4(-1, status, options, usage);
     fn waitid(kind: c_int, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int = waitid(kind, id, info, options, 0usize);
-}
-
-type Hook = unsafe extern "C" fn();
-
-/// What `pthread_atfork` registered, oldest first.
-struct Hooks {
-    prepare: Option<Hook>,
-    parent: Option<Hook>,
-    child: Option<Hook>,
-}
-static mut HOOKS: *mut Hooks = null_mut();
-static mut HOOK_COUNT: usize = 0;
-static HOOK_LOCK: lock::Lock = lock::Lock::new();
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_atfork(
-    prepare: Option<Hook>,
-    parent: Option<Hook>,
-    child: Option<Hook>,
-) -> c_int {
-    HOOK_LOCK.lock();
-    let p = malloc::realloc(HOOKS.cast(), (HOOK_COUNT + 1) * size_of::<Hooks>()).cast::<Hooks>();
-    let mut result = libc::ENOMEM;
-    if !p.is_null() {
-        p.add(HOOK_COUNT).write(Hooks {
-            prepare,
-            parent,
-            child,
-        });
-        HOOKS = p;
-        HOOK_COUNT += 1;
-        result = 0;
-    }
-    HOOK_LOCK.unlock();
-    result
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fork() -> pid_t {
-    HOOK_LOCK.lock();
-    for i in (0..HOOK_COUNT).rev() {
-        if let Some(f) = (*HOOKS.add(i)).prepare {
-            f();
-        }
-    }
-    env::before_fork();
-    stdio::before_fork();
-    heap::before_fork();
-    let r = door!(fork);
-    if r == 0 {
-        heap::after_fork_child();
-        stdio::after_fork_child();
-        env::after_fork_child();
-        HOOK_LOCK.reset();
-        // Asked for again when someone wants it.
-        (*tcb::this()).tid.store(0, Relaxed);
-        crate::pthread::after_fork_child();
-    } else {
-        heap::after_fork_parent();
-        stdio::after_fork_parent();
-        env::after_fork_parent();
-        HOOK_LOCK.unlock();
-    }
-    for i in 0..HOOK_COUNT {
-        let hooks = HOOKS.add(i);
-        if let Some(f) = if r == 0 {
-            (*hooks).child
-        } else {
-            (*hooks).parent
-        } {
-            f();
-        }
-    }
-    cvt_int(r)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn _Fork() -> pid_t {
-    let r = door!(fork);
-    if r == 0 {
-        heap::after_fork_child();
-        (*tcb::this()).tid.store(0, Relaxed);
-    }
-    cvt_int(r)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vfork() -> pid_t {
-    fork()
 }
 
 #[unsafe(no_mangle)]
@@ -180,7 +90,31 @@ pub unsafe extern "C" fn execvpe(
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> c_int {
-    cvt(search(file, |path| door!(execve, path, argv, envp))) as c_int
+    let attempt = |path| match door!(execve, path, argv, envp) {
+        r if r == -(libc::ENOEXEC as isize) => by_shell(path, argv, envp),
+        r => r,
+    };
+    cvt(search(file, attempt)) as c_int
+}
+
+/// A file that is no program is taken for commands of the shell.
+#[inline(never)]
+unsafe fn by_shell(
+    path: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> isize {
+    let mut args = [core::ptr::null(); EXECL_MAX];
+    (args[0], args[1]) = (c"sh".as_ptr(), path);
+    let mut i = 1;
+    while !(*argv).is_null() && !(*argv.add(i)).is_null() {
+        if i + 2 >= EXECL_MAX {
+            return -(libc::E2BIG as isize);
+        }
+        args[i + 1] = *argv.add(i);
+        i += 1;
+    }
+    door!(execve, c"/bin/sh".as_ptr(), args.as_ptr(), envp)
 }
 
 // execl and its kin: the arguments after the first are on the caller's side of the call, the first
@@ -284,7 +218,8 @@ unsafe extern "C" fn __libc_execle(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     if command.is_null() {
-        return 1;
+        let shell = c"/bin/sh".as_ptr();
+        return (door!(faccessat, libc::AT_FDCWD, shell, libc::X_OK) == 0) as c_int;
     }
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let (mut ignore, mut int, mut quit): (libc::sigaction, libc::sigaction, libc::sigaction) = (
@@ -305,10 +240,15 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     let args = crate::spawn::Args::with_signals(defaults, old);
     let r = crate::spawn::spawn(c"/bin/sh".as_ptr(), argv.as_ptr(), environ.cast(), &args);
     let mut status = -1;
-    if r >= 0 {
-        while door!(wait4, r as pid_t, &raw mut status, 0, 0usize) == -(libc::EINTR as isize) {}
-    } else {
-        cvt(r);
+    match -r as c_int {
+        ..=0 => {
+            while door!(wait4, r as pid_t, &raw mut status, 0, 0usize) == -(libc::EINTR as isize) {}
+        }
+        e @ (libc::EAGAIN | libc::ENOMEM) => {
+            fail(e);
+        }
+        // A shell that cannot be run is one that ended with 127.
+        _ => status = 127 << 8,
     }
     crate::signal::sigaction(libc::SIGINT, &raw const int, null_mut::<libc::sigaction>());
     crate::signal::sigaction(

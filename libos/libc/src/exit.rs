@@ -2,9 +2,11 @@
 
 use crate::lock::Lock;
 use crate::malloc::realloc;
-use crate::stdio;
+use crate::tcb::{self, Pthread};
+use crate::{pthread, signal, stdio};
 use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering::*};
 
 #[derive(Clone, Copy)]
 struct Handler {
@@ -19,7 +21,7 @@ static mut MORE: *mut Option<Handler> = null_mut();
 #[unsafe(link_section = ".bss.libos.atexit")]
 static mut COUNT: usize = 0;
 #[unsafe(link_section = ".bss.libos.atexit")]
-static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::new();
 
 unsafe extern "C" {
     static __fini_array_start: unsafe extern "C" fn();
@@ -70,8 +72,23 @@ pub unsafe extern "C" fn atexit(f: unsafe extern "C" fn()) -> c_int {
     __cxa_atexit(call_plain, f as *mut c_void, null_mut())
 }
 
+/// The thread that ends the process by `exit`. It may call it again, from a handler; any other waits for the end.
+static EXITING: AtomicPtr<Pthread> = AtomicPtr::new(null_mut());
+
+pub fn after_fork_child() {
+    if EXITING.load(Relaxed) != tcb::this() {
+        EXITING.store(null_mut(), Relaxed);
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn exit(status: c_int) -> ! {
+    let me = tcb::this();
+    let first = EXITING.compare_exchange(null_mut(), me, AcqRel, Acquire);
+    while first.is_err_and(|other| other != me) {
+        crate::unistd::pause();
+    }
+    pthread::run_hooks(me);
     // Handlers may register more; the newest runs first.
     loop {
         LOCK.lock();
@@ -131,10 +148,11 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn abort() -> ! {
-    crate::signal::raise(libc::SIGABRT);
+    signal::set_mask(libc::SIG_UNBLOCK, 1 << (libc::SIGABRT - 1));
+    signal::raise(libc::SIGABRT);
     // A handler returned, or the signal was ignored: die of it all the same.
-    crate::signal::default_and_unblock(libc::SIGABRT);
-    crate::signal::raise(libc::SIGABRT);
+    signal::signal(libc::SIGABRT, libc::SIG_DFL);
+    signal::raise(libc::SIGABRT);
     core::arch::asm!("brk #1", options(noreturn))
 }
 
@@ -148,19 +166,22 @@ pub unsafe extern "C" fn __assert_fail(
     use core::fmt::Write;
     let text = |s: *const c_char| {
         if s.is_null() {
-            "?"
+            b"?"
         } else {
-            core::str::from_utf8(crate::string::bytes(s)).unwrap_or("?")
+            crate::string::bytes(s)
         }
     };
-    let (expr, file, func) = (text(expr), text(file), text(func));
-    if writeln!(
-        stdio::Stderr,
-        "{file}:{line}: {func}: Assertion `{expr}' failed."
-    )
-    .is_err()
-    {
-        // Nowhere left to say it: the abort says it.
-    }
+    let mut number = stdio::Fixed::<12>::new();
+    let _ = write!(number, "{line}");
+    stdio::tell(&[
+        text(file),
+        b":",
+        number.bytes(),
+        b": ",
+        text(func),
+        b": Assertion `",
+        text(expr),
+        b"' failed.\n",
+    ]);
     abort()
 }

@@ -1,37 +1,35 @@
 //! `<grp.h>`: `/etc/group`, read anew for each question.
 
+use crate::malloc::{free, realloc};
 use crate::pwd::{field, number};
-use crate::stdio::Lines;
+use crate::stdio::{Lines, Room};
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
 use libc::{gid_t, group};
 
 const FILE: &core::ffi::CStr = c"/etc/group";
 
-/// Splits a line in the caller's buffer; the list of members goes behind it. ERANGE if it does not fit.
-unsafe fn parse(buf: *mut c_char, len: usize, out: *mut group) -> Result<bool, c_int> {
-    let used = crate::string::strlen(buf) + 1;
-    let mut p = buf;
+/// Splits a line; the list of members goes behind it.
+unsafe fn parse(room: &mut Room, out: *mut group) -> Result<bool, c_int> {
+    let line = crate::string::bytes(room.at);
+    let used = line.len() + 1;
+    // One member more than commas, the null, and what aligns it.
+    let pointers = line.iter().filter(|&&c| c == b',').count() + 3;
+    room.ensure(used + pointers * size_of::<*mut c_char>())?;
+    let mut p = room.at;
     (*out).gr_name = field(&mut p);
     (*out).gr_passwd = field(&mut p);
     let Some(gid) = number(field(&mut p)) else {
         return Ok(false);
     };
     (*out).gr_gid = gid;
-    let members = field(&mut p);
-    let list = buf
-        .add(used)
-        .map_addr(|a| (a + 7) & !7)
-        .cast::<*mut c_char>();
-    let room = (buf as usize + len).saturating_sub(list as usize) / size_of::<*mut c_char>();
-    let mut n = 0;
-    let mut m = members;
+    let mut m = field(&mut p);
+    let list = room.at.add(used).map_addr(|a| (a + 7) & !7);
+    let mut list = list.cast::<*mut c_char>();
+    (*out).gr_mem = list;
     while *m != 0 {
-        if n + 1 >= room {
-            return Err(libc::ERANGE);
-        }
-        *list.add(n) = m;
-        n += 1;
+        *list = m;
+        list = list.add(1);
         while *m != 0 && *m != b',' as c_char {
             m = m.add(1);
         }
@@ -40,18 +38,13 @@ unsafe fn parse(buf: *mut c_char, len: usize, out: *mut group) -> Result<bool, c
             m = m.add(1);
         }
     }
-    if n >= room {
-        return Err(libc::ERANGE);
-    }
-    *list.add(n) = null_mut();
-    (*out).gr_mem = list;
+    *list = null_mut();
     Ok(*(*out).gr_name != 0)
 }
 
 unsafe fn search(
     out: *mut group,
-    buf: *mut c_char,
-    len: usize,
+    room: &mut Room,
     result: *mut *mut group,
     wanted: impl Fn(*const group) -> bool,
 ) -> c_int {
@@ -62,8 +55,8 @@ unsafe fn search(
         Err(e) => return e,
     };
     loop {
-        match lines.next(buf, len) {
-            Ok(true) => match parse(buf, len, out) {
+        match lines.next(room) {
+            Ok(true) => match parse(room, out) {
                 Ok(true) if wanted(out) => {
                     *result = out;
                     return 0;
@@ -77,6 +70,21 @@ unsafe fn search(
     }
 }
 
+unsafe fn by_name(
+    name: *const c_char,
+    out: *mut group,
+    room: &mut Room,
+    result: *mut *mut group,
+) -> c_int {
+    search(out, room, result, |g| {
+        crate::string::strcmp((*g).gr_name, name) == 0
+    })
+}
+
+unsafe fn by_gid(gid: gid_t, out: *mut group, room: &mut Room, result: *mut *mut group) -> c_int {
+    search(out, room, result, |g| (*g).gr_gid == gid)
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getgrnam_r(
     name: *const c_char,
@@ -85,9 +93,7 @@ pub unsafe extern "C" fn getgrnam_r(
     len: usize,
     result: *mut *mut group,
 ) -> c_int {
-    search(out, buf, len, result, |g| {
-        crate::string::strcmp((*g).gr_name, name) == 0
-    })
+    by_name(name, out, &mut Room::fixed(buf, len), result)
 }
 
 #[unsafe(no_mangle)]
@@ -98,20 +104,17 @@ pub unsafe extern "C" fn getgrgid_r(
     len: usize,
     result: *mut *mut group,
 ) -> c_int {
-    search(out, buf, len, result, |g| (*g).gr_gid == gid)
+    by_gid(gid, out, &mut Room::fixed(buf, len), result)
 }
 
-const LINE: usize = 4096;
 static mut ENTRY: core::mem::MaybeUninit<group> = core::mem::MaybeUninit::uninit();
-static mut TEXT: [c_char; LINE] = [0; LINE];
+static mut TEXT: Room = Room::growing();
 
-unsafe fn answer(
-    ask: impl FnOnce(*mut group, *mut c_char, *mut *mut group) -> c_int,
-) -> *mut group {
+unsafe fn answer(ask: impl FnOnce(*mut group, &mut Room, *mut *mut group) -> c_int) -> *mut group {
     let mut result = null_mut();
     let e = ask(
         (&raw mut ENTRY).cast(),
-        (&raw mut TEXT).cast(),
+        &mut *(&raw mut TEXT),
         &raw mut result,
     );
     if e != 0 {
@@ -122,12 +125,12 @@ unsafe fn answer(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getgrnam(name: *const c_char) -> *mut group {
-    answer(|e, t, r| getgrnam_r(name, e, t, LINE, r))
+    answer(|e, t, r| by_name(name, e, t, r))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getgrgid(gid: gid_t) -> *mut group {
-    answer(|e, t, r| getgrgid_r(gid, e, t, LINE, r))
+    answer(|e, t, r| by_gid(gid, e, t, r))
 }
 
 static mut WALK: Option<Lines> = None;
@@ -149,10 +152,10 @@ pub unsafe extern "C" fn getgrent() -> *mut group {
         *walk = Lines::open(FILE.as_ptr()).ok();
     }
     let Some(lines) = walk else { return null_mut() };
-    let text = (&raw mut TEXT).cast::<c_char>();
-    while let Ok(true) = lines.next(text, LINE) {
+    let room = &mut *(&raw mut TEXT);
+    while let Ok(true) = lines.next(room) {
         let entry = (&raw mut ENTRY).cast::<group>();
-        if let Ok(true) = parse(text, LINE, entry) {
+        if let Ok(true) = parse(room, entry) {
             return entry;
         }
     }
@@ -173,10 +176,10 @@ pub unsafe extern "C" fn getgrouplist(
         *list = gid;
     }
     if let Ok(mut lines) = Lines::open(FILE.as_ptr()) {
-        let mut text = [0 as c_char; LINE];
+        let mut text = Room::growing();
         let mut entry: group = core::mem::zeroed();
-        while let Ok(true) = lines.next(text.as_mut_ptr(), LINE) {
-            if !matches!(parse(text.as_mut_ptr(), LINE, &raw mut entry), Ok(true)) {
+        while let Ok(true) = lines.next(&mut text) {
+            if !matches!(parse(&mut text, &raw mut entry), Ok(true)) {
                 continue;
             }
             let mut m = entry.gr_mem;
@@ -198,10 +201,19 @@ pub unsafe extern "C" fn getgrouplist(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn initgroups(user: *const c_char, gid: gid_t) -> c_int {
-    let mut list = [0; 64];
-    let mut n = 64;
-    if getgrouplist(user, gid, list.as_mut_ptr(), &raw mut n) < 0 {
-        return crate::errno::fail(libc::E2BIG) as c_int;
+    let (mut list, mut n) = (null_mut::<gid_t>(), 32);
+    loop {
+        let p = realloc(list.cast(), n as usize * size_of::<gid_t>()).cast::<gid_t>();
+        if p.is_null() {
+            free(list.cast());
+            return -1;
+        }
+        list = p;
+        if getgrouplist(user, gid, list, &raw mut n) >= 0 {
+            break;
+        }
     }
-    crate::unistd::setgroups(n as usize, list.as_ptr())
+    let r = crate::unistd::setgroups(n as usize, list);
+    free(list.cast());
+    r
 }

@@ -5,6 +5,7 @@
 
 use crate::lock::Lock;
 use crate::malloc::{CLASSES, FREED, Free, HEADER, IN_USE, cache, chunk_of, header};
+use crate::mman::anonymous;
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
@@ -23,7 +24,8 @@ const FIRST: usize = 128 << 10;
 #[repr(align(16))]
 #[allow(dead_code, reason = "reached by address")]
 struct First([u8; FIRST]);
-#[unsafe(link_section = ".bss.libos_heap")]
+// Not beside the statics that every process writes (`startup`): most of it stays untouched.
+#[unsafe(link_section = ".bss.first_stretch")]
 static mut FIRST_STRETCH: First = First([0; FIRST]);
 #[unsafe(link_section = ".bss.libos.heap")]
 static mut HEAP: Heap = Heap {
@@ -33,7 +35,7 @@ static mut HEAP: Heap = Heap {
     grown: false,
 };
 #[unsafe(link_section = ".bss.libos.heap")]
-static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::new();
 
 /// A block from the shared heap, with some more for the thread's cache; and whether it is zeroed.
 #[cold]
@@ -95,15 +97,7 @@ unsafe fn grow(heap: &mut Heap, chunk: usize) -> bool {
         heap.grown = true;
         ((&raw mut FIRST_STRETCH).cast::<u8>(), FIRST)
     } else {
-        let r = door!(
-            mmap,
-            0usize,
-            GROW,
-            libc::PROT_READ | libc::PROT_WRITE,
-            0x22,
-            -1,
-            0usize
-        );
+        let r = anonymous(GROW);
         if r < 0 {
             return false;
         }
@@ -160,18 +154,10 @@ pub unsafe fn give_back(class: usize, n: u32) {
 
 /// A thread ends: its cache becomes everyone's.
 pub unsafe fn thread_exit() {
+    let cache = cache();
     for class in 2..CLASSES {
-        give_back(class, (*cache()).counts[class]);
+        if !(*cache).lists[class].is_null() {
+            give_back(class, (*cache).counts[class]);
+        }
     }
-}
-
-/// Around a fork: the child must not inherit a heap in mid-change.
-pub fn before_fork() {
-    LOCK.lock();
-}
-pub fn after_fork_parent() {
-    LOCK.unlock();
-}
-pub fn after_fork_child() {
-    LOCK.reset();
 }

@@ -66,6 +66,40 @@ impl Lock {
     }
 }
 
+/// Threads that are inside an object which may be destroyed as soon as they have been told to go: who destroys it waits for
+/// the last of them to leave, and leaving is a thread's last touch of it.
+#[repr(transparent)]
+pub struct Guests(AtomicU32);
+
+impl Guests {
+    const LAST_CALL: u32 = 1 << 31;
+
+    pub fn enter(&self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+
+    pub fn any(&self) -> bool {
+        self.0.load(SeqCst) != 0
+    }
+
+    /// # Safety
+    /// The caller has entered; the object may be gone when this returns.
+    pub unsafe fn leave(this: *const Self, shared: Shared) {
+        let word = &raw const (*this).0;
+        if (*word).fetch_sub(1, SeqCst) == Self::LAST_CALL | 1 {
+            futex_wake_in(word, i32::MAX, shared);
+        }
+    }
+
+    pub fn await_last(&self, shared: Shared) {
+        let mut now = self.0.fetch_or(Self::LAST_CALL, SeqCst) | Self::LAST_CALL;
+        while now != Self::LAST_CALL {
+            futex_wait_in(&self.0, now, shared);
+            now = self.0.load(SeqCst);
+        }
+    }
+}
+
 pub fn futex_wait(word: &AtomicU32, expected: u32) -> isize {
     futex_wait_in(word, expected, Shared::NO)
 }
@@ -76,7 +110,8 @@ pub fn futex_wait_in(word: &AtomicU32, expected: u32, shared: Shared) -> isize {
     unsafe { door!(futex, word.as_ptr(), op, expected, 0usize) }
 }
 
-/// Waits until `at` on `clock`; null waits for ever. Gives the kernel's result.
+/// Waits until `at` on `clock`; null waits for ever. Gives the kernel's result, to whom a time before the epoch is none:
+/// for us it is long past.
 pub unsafe fn futex_wait_until(
     word: &AtomicU32,
     expected: u32,
@@ -87,27 +122,22 @@ pub unsafe fn futex_wait_until(
     if at.is_null() {
         return futex_wait_in(word, expected, shared);
     }
-    let realtime = if clock == libc::CLOCK_REALTIME {
-        0x100
-    } else {
-        0
-    };
-    door!(
-        futex,
-        word.as_ptr(),
-        libc::FUTEX_WAIT_BITSET | shared.flag() | realtime,
-        expected,
-        at,
-        0usize,
-        u32::MAX
-    )
+    if (*at).tv_sec < 0 && (0..1_000_000_000).contains(&(*at).tv_nsec) {
+        return -(libc::ETIMEDOUT as isize);
+    }
+    let mut op = libc::FUTEX_WAIT_BITSET | shared.flag();
+    if clock == libc::CLOCK_REALTIME {
+        op |= libc::FUTEX_CLOCK_REALTIME;
+    }
+    door!(futex, word.as_ptr(), op, expected, at, 0usize, u32::MAX)
 }
 
-pub fn futex_wake(word: &AtomicU32, n: i32) -> isize {
+/// To a wake-up the word is an address: what is there may be gone by now.
+pub fn futex_wake(word: *const AtomicU32, n: i32) -> isize {
     futex_wake_in(word, n, Shared::NO)
 }
 
-pub fn futex_wake_in(word: &AtomicU32, n: i32, shared: Shared) -> isize {
+pub fn futex_wake_in(word: *const AtomicU32, n: i32, shared: Shared) -> isize {
     // SAFETY: waking touches nothing behind the address.
-    unsafe { door!(futex, word.as_ptr(), libc::FUTEX_WAKE | shared.flag(), n) }
+    unsafe { door!(futex, word, libc::FUTEX_WAKE | shared.flag(), n) }
 }

@@ -6,6 +6,7 @@
 //! to the system, but for one that is kept for the next; `realloc` of those is `mremap`.
 
 use crate::heap::{give_back, refill};
+use crate::mman::anonymous;
 use crate::string::{memcpy, memset};
 use crate::tcb;
 use core::ffi::{c_int, c_void};
@@ -227,15 +228,7 @@ unsafe fn map(n: usize, fresh: Fresh) -> *mut c_void {
             drop_spare(p);
         }
     }
-    let r = door!(
-        mmap,
-        0usize,
-        len,
-        libc::PROT_READ | libc::PROT_WRITE,
-        0x22,
-        -1,
-        0usize
-    );
+    let r = anonymous(len);
     if r < 0 {
         return enomem();
     }

@@ -24,6 +24,13 @@ passthrough! {
     fn shmctl(id: c_int, op: c_int, buf: *mut libc::shmid_ds) -> c_int = shmctl(id, op, buf);
 }
 
+/// Fresh memory of the process's own, or `-errno`.
+pub unsafe fn anonymous(len: usize) -> isize {
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    door!(mmap, 0usize, len, prot, flags, -1, 0usize)
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn posix_madvise(at: *mut c_void, n: size_t, advice: c_int) -> c_int {
     if advice == libc::POSIX_MADV_DONTNEED {

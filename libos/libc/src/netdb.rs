@@ -2,7 +2,7 @@
 //! behind it: any other name is unknown (`EAI_NONAME`).
 
 use crate::malloc::{free, malloc};
-use crate::stdio::Lines;
+use crate::stdio::{Lines, Room};
 use crate::string::{bytes, put};
 use core::ffi::{c_char, c_int, c_void};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,9 +26,9 @@ unsafe fn hosts(name: &[u8], mut found: impl FnMut(IpAddr)) {
     let Ok(mut lines) = Lines::open(c"/etc/hosts".as_ptr()) else {
         return;
     };
-    let mut text = [0 as c_char; 1024];
-    while let Ok(true) = lines.next(text.as_mut_ptr(), text.len()) {
-        let line = bytes(text.as_ptr());
+    let mut text = Room::growing();
+    while let Ok(true) = lines.next(&mut text) {
+        let line = bytes(text.at);
         let line = line.split(|&c| c == b'#').next().unwrap_or(b"");
         let mut words = line
             .split(|c| c.is_ascii_whitespace())
@@ -58,12 +58,9 @@ unsafe fn port(service: *const c_char, hints: c_int, proto: &[u8]) -> Result<u16
         return Err(EAI_NONAME);
     }
     let mut lines = Lines::open(c"/etc/services".as_ptr()).map_err(|_| EAI_SERVICE)?;
-    let mut text = [0 as c_char; 512];
-    while let Ok(true) = lines.next(text.as_mut_ptr(), text.len()) {
-        let line = bytes(text.as_ptr())
-            .split(|&c| c == b'#')
-            .next()
-            .unwrap_or(b"");
+    let mut text = Room::growing();
+    while let Ok(true) = lines.next(&mut text) {
+        let line = bytes(text.at).split(|&c| c == b'#').next().unwrap_or(b"");
         let mut words = line
             .split(|c| c.is_ascii_whitespace())
             .filter(|w| !w.is_empty());
@@ -192,12 +189,10 @@ pub unsafe extern "C" fn getaddrinfo(
     }
     let mut list: *mut addrinfo = null_mut();
     let mut last = &raw mut list;
+    // Raw sockets only when asked for, or when the protocol is one that the others do not have.
+    let raw = want.0 != 0 || !kinds[..2].iter().any(fits);
     for &a in &addrs[..n] {
-        // Raw sockets only when asked for.
-        for k in kinds
-            .iter()
-            .filter(|k| fits(k) && (want.0 != 0 || k.0 != SOCK_RAW))
-        {
+        for k in kinds.iter().filter(|k| fits(k) && (raw || k.0 != SOCK_RAW)) {
             let proto: &[u8] = [&b"udp"[..], b"tcp"][(k.0 == SOCK_STREAM) as usize];
             let port = match port(service, flags, proto) {
                 Ok(p) => p,

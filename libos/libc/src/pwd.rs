@@ -1,11 +1,11 @@
 //! `<pwd.h>`: `/etc/passwd`, read anew for each question.
 
-use crate::stdio::Lines;
+use crate::stdio::{Lines, Room};
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
 use libc::{passwd, uid_t};
 
-pub const FILE: &core::ffi::CStr = c"/etc/passwd";
+const FILE: &core::ffi::CStr = c"/etc/passwd";
 
 /// Cuts off the text before the next `:` (or the end) in place.
 pub unsafe fn field(at: &mut *mut c_char) -> *mut c_char {
@@ -51,8 +51,7 @@ unsafe fn parse(line: *mut c_char, out: *mut passwd) -> bool {
 /// The first entry that `wanted` takes: 0 and `*result`, 0 and null, or an error number.
 unsafe fn search(
     out: *mut passwd,
-    buf: *mut c_char,
-    len: usize,
+    room: &mut Room,
     result: *mut *mut passwd,
     wanted: impl Fn(*const passwd) -> bool,
 ) -> c_int {
@@ -63,9 +62,9 @@ unsafe fn search(
         Err(e) => return e,
     };
     loop {
-        match lines.next(buf, len) {
+        match lines.next(room) {
             Ok(true) => {
-                if parse(buf, out) && wanted(out) {
+                if parse(room.at, out) && wanted(out) {
                     *result = out;
                     return 0;
                 }
@@ -76,6 +75,21 @@ unsafe fn search(
     }
 }
 
+unsafe fn by_name(
+    name: *const c_char,
+    out: *mut passwd,
+    room: &mut Room,
+    result: *mut *mut passwd,
+) -> c_int {
+    search(out, room, result, |p| {
+        crate::string::strcmp((*p).pw_name, name) == 0
+    })
+}
+
+unsafe fn by_uid(uid: uid_t, out: *mut passwd, room: &mut Room, result: *mut *mut passwd) -> c_int {
+    search(out, room, result, |p| (*p).pw_uid == uid)
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getpwnam_r(
     name: *const c_char,
@@ -84,9 +98,7 @@ pub unsafe extern "C" fn getpwnam_r(
     len: usize,
     result: *mut *mut passwd,
 ) -> c_int {
-    search(out, buf, len, result, |p| {
-        crate::string::strcmp((*p).pw_name, name) == 0
-    })
+    by_name(name, out, &mut Room::fixed(buf, len), result)
 }
 
 #[unsafe(no_mangle)]
@@ -97,20 +109,19 @@ pub unsafe extern "C" fn getpwuid_r(
     len: usize,
     result: *mut *mut passwd,
 ) -> c_int {
-    search(out, buf, len, result, |p| (*p).pw_uid == uid)
+    by_uid(uid, out, &mut Room::fixed(buf, len), result)
 }
 
-const LINE: usize = 1024;
 static mut ENTRY: core::mem::MaybeUninit<passwd> = core::mem::MaybeUninit::uninit();
-static mut TEXT: [c_char; LINE] = [0; LINE];
+static mut TEXT: Room = Room::growing();
 
 unsafe fn answer(
-    ask: impl FnOnce(*mut passwd, *mut c_char, *mut *mut passwd) -> c_int,
+    ask: impl FnOnce(*mut passwd, &mut Room, *mut *mut passwd) -> c_int,
 ) -> *mut passwd {
     let mut result = null_mut();
     let e = ask(
         (&raw mut ENTRY).cast(),
-        (&raw mut TEXT).cast(),
+        &mut *(&raw mut TEXT),
         &raw mut result,
     );
     if e != 0 {
@@ -121,12 +132,12 @@ unsafe fn answer(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getpwnam(name: *const c_char) -> *mut passwd {
-    answer(|e, t, r| getpwnam_r(name, e, t, LINE, r))
+    answer(|e, t, r| by_name(name, e, t, r))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getpwuid(uid: uid_t) -> *mut passwd {
-    answer(|e, t, r| getpwuid_r(uid, e, t, LINE, r))
+    answer(|e, t, r| by_uid(uid, e, t, r))
 }
 
 static mut WALK: Option<Lines> = None;
@@ -148,10 +159,10 @@ pub unsafe extern "C" fn getpwent() -> *mut passwd {
         *walk = Lines::open(FILE.as_ptr()).ok();
     }
     let Some(lines) = walk else { return null_mut() };
-    let text = (&raw mut TEXT).cast::<c_char>();
-    while let Ok(true) = lines.next(text, LINE) {
+    let room = &mut *(&raw mut TEXT);
+    while let Ok(true) = lines.next(room) {
         let entry = (&raw mut ENTRY).cast::<passwd>();
-        if parse(text, entry) {
+        if parse(room.at, entry) {
             return entry;
         }
     }

@@ -6,7 +6,8 @@ use core::ffi::{c_char, c_int};
 use core::ptr::{null, null_mut};
 use libc::{pid_t, sigaction as SigAction, siginfo_t, sigset_t, stack_t, timespec};
 
-const SIGSET: usize = 8;
+/// The size of a kernel's signal set.
+pub const SIGSET: usize = 8;
 const SA_RESTORER: u64 = 0x0400_0000;
 
 /// The kernel's `struct sigaction`.
@@ -102,20 +103,6 @@ pub unsafe extern "C" fn siginterrupt(sig: c_int, on: c_int) -> c_int {
         a.sa_flags |= libc::SA_RESTART;
     }
     sigaction(sig, &raw const a, null_mut())
-}
-
-/// For `abort`: the default action, and nothing in its way.
-pub unsafe fn default_and_unblock(sig: c_int) {
-    let action: SigAction = core::mem::zeroed();
-    sigaction(sig, &raw const action, null_mut());
-    let mask: u64 = 1 << (sig - 1);
-    door!(
-        rt_sigprocmask,
-        libc::SIG_UNBLOCK,
-        &raw const mask,
-        0usize,
-        SIGSET
-    );
 }
 
 /// Sets the thread's mask, giving the old one.
@@ -289,35 +276,18 @@ pub extern "C" fn strsignal(sig: c_int) -> *mut c_char {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn psignal(sig: c_int, what: *const c_char) {
-    use core::fmt::Write;
-    let text = |s: *const c_char| core::str::from_utf8(crate::string::bytes(s)).unwrap_or("?");
-    let mut err = crate::stdio::Stderr;
-    let written = if what.is_null() || *what == 0 {
-        writeln!(err, "{}", text(strsignal(sig)))
-    } else {
-        writeln!(err, "{}: {}", text(what), text(strsignal(sig)))
-    };
-    if written.is_err() {
-        // There is no one to tell.
-    }
+    crate::stdio::tell_of(what, strsignal(sig));
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_kill(thread: *mut tcb::Pthread, sig: c_int) -> c_int {
-    let tid = if thread == tcb::this() {
-        tcb::tid()
-    } else {
-        (*thread).tid.load(core::sync::atomic::Ordering::Relaxed)
-    };
-    if tid == 0 {
+    match crate::pthread::kernel_id(thread) {
+        // By process and thread: the number may be another process's thread by now.
+        Some(tid) => -door!(tgkill, door!(getpid), tid, sig) as c_int,
         // Gone, as far as the kernel goes: success for a thread not yet joined, says POSIX 2024.
-        return if (0..=64).contains(&sig) {
-            0
-        } else {
-            libc::EINVAL
-        };
+        None if (0..=64).contains(&sig) => 0,
+        None => libc::EINVAL,
     }
-    -door!(tkill, tid, sig) as c_int
 }
 
 #[unsafe(no_mangle)]

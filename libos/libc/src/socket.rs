@@ -105,16 +105,16 @@ pub extern "C" fn ntohl(v: u32) -> u32 {
 pub unsafe extern "C" fn if_nametoindex(name: *const c_char) -> core::ffi::c_uint {
     let mut req: libc::ifreq = core::mem::zeroed();
     let name = crate::string::bytes(name);
-    let fd = door!(
-        socket,
-        libc::AF_UNIX,
-        libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
-        0
-    );
-    if fd < 0 || !crate::string::put(name, req.ifr_name.as_mut_ptr(), req.ifr_name.len()) {
+    if !crate::string::put(name, req.ifr_name.as_mut_ptr(), req.ifr_name.len()) {
+        crate::errno::fail(libc::ENODEV);
         return 0;
     }
-    let r = crate::errno::cvt(door!(ioctl, fd, 0x8933, &raw mut req));
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    let fd = crate::errno::cvt(door!(socket, libc::AF_UNIX, kind, 0));
+    if fd < 0 {
+        return 0;
+    }
+    let r = crate::errno::cvt(door!(ioctl, fd, libc::SIOCGIFINDEX as u32, &raw mut req));
     door!(close, fd);
     if r < 0 {
         0

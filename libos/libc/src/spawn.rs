@@ -34,18 +34,29 @@ pub struct Args {
     pub sigmask: u64,
     pub actions: *const Action,
     pub nactions: u64,
+    pub policy: c_int,
+    pub priority: c_int,
 }
 
 impl Args {
+    const NONE: Args = Args {
+        flags: 0,
+        pgroup: 0,
+        sigdefault: 0,
+        sigmask: 0,
+        actions: null(),
+        nactions: 0,
+        policy: 0,
+        priority: 0,
+    };
+
     pub fn with_signals(sigdefault: u64, sigmask: u64) -> Args {
         let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
         Args {
             flags: flags as u32,
-            pgroup: 0,
             sigdefault,
             sigmask,
-            actions: null(),
-            nactions: 0,
+            ..Args::NONE
         }
     }
 }
@@ -57,7 +68,7 @@ pub struct Attr {
     pgroup: pid_t,
     def: sigset_t,
     mask: sigset_t,
-    prio: c_int,
+    priority: c_int,
     policy: c_int,
     pad: [usize; 8],
 }
@@ -121,14 +132,7 @@ pub unsafe extern "C" fn posix_spawnp(
 }
 
 unsafe fn collect(actions: *const FileActions, attr: *const Attr) -> Args {
-    let mut args = Args {
-        flags: 0,
-        pgroup: 0,
-        sigdefault: 0,
-        sigmask: 0,
-        actions: null(),
-        nactions: 0,
-    };
+    let mut args = Args::NONE;
     if !actions.is_null() {
         args.actions = (*actions).list;
         args.nactions = (*actions).len as u64;
@@ -138,6 +142,8 @@ unsafe fn collect(actions: *const FileActions, attr: *const Attr) -> Args {
         args.pgroup = (*attr).pgroup;
         args.sigdefault = *(&raw const (*attr).def).cast();
         args.sigmask = *(&raw const (*attr).mask).cast();
+        args.policy = (*attr).policy;
+        args.priority = (*attr).priority;
     }
     args
 }
@@ -163,43 +169,46 @@ pub unsafe extern "C" fn posix_spawnattr_destroy(_a: *mut Attr) -> c_int {
     0
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_setflags(a: *mut Attr, flags: c_short) -> c_int {
-    (*a).flags = flags as u16 as c_int;
-    0
+macro_rules! fields {
+    ($($set:ident $get:ident $field:ident: $t:ty;)*) => { $(
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $set(a: *mut Attr, v: $t) -> c_int {
+            (*a).$field = v as _;
+            0
+        }
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $get(a: *const Attr, v: *mut $t) -> c_int {
+            *v = (*a).$field as _;
+            0
+        }
+    )* };
+}
+fields! {
+    posix_spawnattr_setflags posix_spawnattr_getflags flags: c_short;
+    posix_spawnattr_setpgroup posix_spawnattr_getpgroup pgroup: pid_t;
+    posix_spawnattr_setschedpolicy posix_spawnattr_getschedpolicy policy: c_int;
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_getflags(a: *const Attr, flags: *mut c_short) -> c_int {
-    *flags = (*a).flags as c_short;
-    0
+// What is handed over by address.
+macro_rules! pointed {
+    ($($set:ident $get:ident $field:ident: $t:ty;)*) => { $(
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $set(a: *mut Attr, v: *const $t) -> c_int {
+            (*a).$field = *v.cast();
+            0
+        }
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $get(a: *const Attr, v: *mut $t) -> c_int {
+            *v.cast() = (*a).$field;
+            0
+        }
+    )* };
 }
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_setpgroup(a: *mut Attr, group: pid_t) -> c_int {
-    (*a).pgroup = group;
-    0
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_getpgroup(a: *const Attr, group: *mut pid_t) -> c_int {
-    *group = (*a).pgroup;
-    0
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_setsigdefault(
-    a: *mut Attr,
-    set: *const sigset_t,
-) -> c_int {
-    (*a).def = *set;
-    0
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_spawnattr_setsigmask(a: *mut Attr, set: *const sigset_t) -> c_int {
-    (*a).mask = *set;
-    0
+pointed! {
+    posix_spawnattr_setsigdefault posix_spawnattr_getsigdefault def: sigset_t;
+    posix_spawnattr_setsigmask posix_spawnattr_getsigmask mask: sigset_t;
+    // The priority is a `sched_param`'s first field.
+    posix_spawnattr_setschedparam posix_spawnattr_getschedparam priority: libc::sched_param;
 }
 
 #[unsafe(no_mangle)]

@@ -2,9 +2,13 @@
 //! until it runs the program, and tells of a failure through a pipe that exec closes.
 
 use crate::door::__libc_clone;
+use crate::signal::SIGSET;
 use crate::spawn::{Args, CHDIR, CLOSE, DUP2, OPEN};
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null_mut;
+
+/// POSIX_SPAWN_SETSID
+const SETSID: c_int = 0x80;
 
 struct Job<'a> {
     path: *const c_char,
@@ -23,7 +27,7 @@ pub unsafe fn spawn(
     args: &Args,
 ) -> isize {
     const STACK: usize = 64 << 10;
-    let stack = door!(mmap, 0usize, STACK, 3, 0x22, -1, 0usize);
+    let stack = crate::mman::anonymous(STACK);
     if stack < 0 {
         return stack;
     }
@@ -85,19 +89,30 @@ unsafe fn run(job: &Job) -> isize {
     let (mut action, dfl) = ([0u64; 4], [0u64; 4]);
     for sig in 1..=64 {
         let reset = has(libc::POSIX_SPAWN_SETSIGDEF) && args.sigdefault >> (sig - 1) & 1 != 0;
-        door!(rt_sigaction, sig, 0usize, action.as_mut_ptr(), 8usize);
+        door!(rt_sigaction, sig, 0usize, action.as_mut_ptr(), SIGSET);
         if reset || action[0] > 1 {
-            door!(rt_sigaction, sig, dfl.as_ptr(), 0usize, 8usize);
+            door!(rt_sigaction, sig, dfl.as_ptr(), 0usize, SIGSET);
         }
     }
-    if has(libc::POSIX_SPAWN_SETPGROUP as c_int) {
+    if has(libc::POSIX_SPAWN_SETPGROUP) {
         let r = door!(setpgid, 0, args.pgroup);
         if r < 0 {
             return r;
         }
     }
-    if has(0x80) {
+    if has(SETSID) {
         door!(setsid);
+    }
+    let priority = &raw const args.priority;
+    let r = if has(libc::POSIX_SPAWN_SETSCHEDULER) {
+        door!(sched_setscheduler, 0, args.policy, priority)
+    } else if has(libc::POSIX_SPAWN_SETSCHEDPARAM) {
+        door!(sched_setparam, 0, priority)
+    } else {
+        0
+    };
+    if r < 0 {
+        return r;
     }
     for i in 0..args.nactions as usize {
         let a = *args.actions.add(i);
@@ -135,7 +150,7 @@ unsafe fn run(job: &Job) -> isize {
         libc::SIG_SETMASK,
         &raw const mask,
         0usize,
-        8usize
+        SIGSET
     );
     door!(execve, job.path, job.argv, job.envp)
 }

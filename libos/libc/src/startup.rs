@@ -85,7 +85,7 @@ unsafe extern "C" fn __libc_start(sp: *mut usize) -> ! {
     let thread = if len <= MAIN_AREA {
         tcb::init_block((&raw mut MAIN_THREAD).cast(), MAIN_AREA)
     } else {
-        let map = door!(mmap, 0usize, len, 3, 0x22, -1, 0usize);
+        let map = crate::mman::anonymous(len);
         if map < 0 {
             door!(exit_group, 127);
         }

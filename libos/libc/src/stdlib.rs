@@ -1,4 +1,4 @@
-//! `<stdlib.h>`: sorting, numbers, random numbers, temporary files, `realpath`.
+//! `<stdlib.h>`: sorting, random numbers, temporary files, `realpath`.
 
 use crate::errno::{cvt, cvt_int, fail};
 use crate::string::{bytes, memcpy};
@@ -17,10 +17,8 @@ unsafe fn sort(
     less: &mut dyn FnMut(*const u8, *const u8) -> bool,
 ) {
     let swap = |a: usize, b: usize| {
-        let (p, q) = (base.add(a * size), base.add(b * size));
-        for i in 0..size {
-            core::ptr::swap(p.add(i), q.add(i));
-        }
+        // Two different items always.
+        core::ptr::swap_nonoverlapping(base.add(a * size), base.add(b * size), size);
     };
     let mut sift = |mut root: usize, end: usize| {
         loop {
@@ -86,147 +84,6 @@ pub unsafe extern "C" fn bsearch(
     null_mut()
 }
 
-/// Magnitude, sign, and where the number ends (0: there is none).
-unsafe fn integer(s: *const c_char, base: c_int) -> (u128, bool, usize) {
-    let at = |i: usize| *s.add(i) as u8;
-    let mut i = 0;
-    while at(i) == b' ' || (9..=13).contains(&at(i)) {
-        i += 1;
-    }
-    let negative = at(i) == b'-';
-    if negative || at(i) == b'+' {
-        i += 1;
-    }
-    let mut base = base as u32;
-    let hex = at(i) == b'0' && at(i + 1) | 32 == b'x' && (at(i + 2) as char).is_ascii_hexdigit();
-    if (base == 0 || base == 16) && hex {
-        i += 2;
-        base = 16;
-    } else if base == 0 {
-        base = if at(i) == b'0' { 8 } else { 10 };
-    }
-    let (mut v, mut end) = (0u128, 0);
-    while let Some(d) = (at(i) as char).to_digit(base.clamp(2, 36)) {
-        v = (v * base as u128 + d as u128).min(1 << 100);
-        i += 1;
-        end = i;
-    }
-    (v, negative, end)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtol(s: *const c_char, end: *mut *mut c_char, base: c_int) -> c_long {
-    let (v, negative, n) = integer(s, base);
-    if !end.is_null() {
-        *end = s.add(n).cast_mut();
-    }
-    if base < 0 || base == 1 || base > 36 {
-        return fail(libc::EINVAL) as c_long + 1;
-    }
-    let limit = i64::MAX as u128 + negative as u128;
-    if v > limit {
-        crate::errno::set(libc::ERANGE);
-        return if negative { i64::MIN } else { i64::MAX };
-    }
-    if negative {
-        (v as u64).wrapping_neg() as i64
-    } else {
-        v as i64
-    }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtoul(s: *const c_char, end: *mut *mut c_char, base: c_int) -> u64 {
-    let (v, negative, n) = integer(s, base);
-    if !end.is_null() {
-        *end = s.add(n).cast_mut();
-    }
-    if v > u64::MAX as u128 {
-        crate::errno::set(libc::ERANGE);
-        return u64::MAX;
-    }
-    if negative {
-        (v as u64).wrapping_neg()
-    } else {
-        v as u64
-    }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtoll(s: *const c_char, end: *mut *mut c_char, base: c_int) -> i64 {
-    strtol(s, end, base)
-}
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtoull(s: *const c_char, end: *mut *mut c_char, base: c_int) -> u64 {
-    strtoul(s, end, base)
-}
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn atoi(s: *const c_char) -> c_int {
-    strtol(s, null_mut(), 10) as c_int
-}
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn atol(s: *const c_char) -> c_long {
-    strtol(s, null_mut(), 10)
-}
-
-/// Decimal, `inf`, `nan`: by core's parser, which rounds correctly. (No hexadecimal floats.)
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtod(s: *const c_char, end: *mut *mut c_char) -> f64 {
-    let text = bytes(s);
-    let start = text
-        .iter()
-        .take_while(|&&c| c == b' ' || (9..=13).contains(&c))
-        .count();
-    let body = &text[start..];
-    let digits = |b: &[u8]| b.iter().take_while(|c| c.is_ascii_digit()).count();
-    let sign = matches!(body.first(), Some(b'+' | b'-')) as usize;
-    let unsigned = &body[sign..];
-    let word = |w: &[u8]| unsigned.len() >= w.len() && unsigned[..w.len()].eq_ignore_ascii_case(w);
-    let len = if word(b"infinity") {
-        8
-    } else if word(b"inf") || word(b"nan") {
-        3
-    } else {
-        let whole = digits(unsigned);
-        let mut n = whole;
-        let mut any = whole > 0;
-        if unsigned.get(n) == Some(&b'.') {
-            let frac = digits(&unsigned[n + 1..]);
-            any |= frac > 0;
-            n += 1 + frac;
-        }
-        if any && matches!(unsigned.get(n), Some(b'e' | b'E')) {
-            let s = matches!(unsigned.get(n + 1), Some(b'+' | b'-')) as usize;
-            let e = digits(&unsigned[n + 1 + s..]);
-            if e > 0 {
-                n += 1 + s + e;
-            }
-        }
-        if any { n } else { 0 }
-    };
-    if !end.is_null() {
-        *end = s
-            .add(if len > 0 { start + sign + len } else { 0 })
-            .cast_mut();
-    }
-    let value = core::str::from_utf8(&body[..sign + len])
-        .ok()
-        .and_then(|t| t.parse::<f64>().ok());
-    let value = if len > 0 { value.unwrap_or(0.0) } else { 0.0 };
-    if value.is_infinite() && unsigned[0].is_ascii_digit() {
-        crate::errno::set(libc::ERANGE);
-    }
-    value
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strtof(s: *const c_char, end: *mut *mut c_char) -> f32 {
-    strtod(s, end) as f32
-}
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn atof(s: *const c_char) -> f64 {
-    strtod(s, null_mut())
-}
 #[unsafe(no_mangle)]
 pub extern "C" fn abs(v: c_int) -> c_int {
     v.wrapping_abs()
@@ -236,19 +93,20 @@ pub extern "C" fn labs(v: c_long) -> c_long {
     v.wrapping_abs()
 }
 
-static mut SEED: u64 = 0;
+/// One less than the seed, so that it is 1 without a call.
+static mut STATE: u64 = 0;
 
 /// Knuth's 64-bit linear congruential generator.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rand() -> c_int {
-    SEED = SEED
+    STATE = STATE
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
-    (SEED >> 33) as c_int
+    (STATE >> 33) as c_int
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn srand(seed: c_uint) {
-    SEED = seed as u64;
+    STATE = u64::from(seed).wrapping_sub(1);
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn random() -> c_long {
@@ -260,12 +118,16 @@ pub unsafe extern "C" fn srandom(seed: c_uint) {
 }
 
 /// Fills the six X before `suffix` bytes at the end with something new.
-unsafe fn fresh(template: *mut c_char, suffix: usize, mut make: impl FnMut() -> isize) -> isize {
-    let len = bytes(template).len();
-    if len < 6 + suffix || &bytes(template)[len - 6 - suffix..len - suffix] != b"XXXXXX" {
+unsafe fn fresh(template: *mut c_char, suffix: c_int, mut make: impl FnMut() -> isize) -> isize {
+    let name = bytes(template);
+    let suffix = usize::try_from(suffix).unwrap_or(usize::MAX);
+    let Some(stem) = name.len().checked_sub(suffix) else {
+        return fail(libc::EINVAL);
+    };
+    if !name[..stem].ends_with(b"XXXXXX") {
         return fail(libc::EINVAL);
     }
-    let at = template.add(len - 6 - suffix);
+    let at = template.add(stem - 6);
     for _ in 0..100 {
         let mut random = 0u64;
         door!(getrandom, &raw mut random, 8usize, 0);
@@ -285,9 +147,7 @@ unsafe fn fresh(template: *mut c_char, suffix: usize, mut make: impl FnMut() -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkostemps(t: *mut c_char, suffix: c_int, flags: c_int) -> c_int {
     let flags = flags | libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-    fresh(t, suffix as usize, || {
-        door!(openat, libc::AT_FDCWD, t, flags, 0o600)
-    }) as c_int
+    fresh(t, suffix, || door!(openat, libc::AT_FDCWD, t, flags, 0o600)) as c_int
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkstemp(t: *mut c_char) -> c_int {

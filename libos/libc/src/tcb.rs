@@ -5,6 +5,7 @@
 //! `[ Pthread ][ header ][ .tdata copy, .tbss ]`.
 
 use crate::malloc::Cache;
+use crate::pthread::Held;
 use core::ffi::{c_int, c_void};
 use core::mem::size_of;
 use core::ptr;
@@ -15,8 +16,10 @@ pub const KEYS_MAX: usize = 128;
 /// A thread. `pthread_t` is its address.
 #[repr(C, align(64))]
 pub struct Pthread {
+    /// Null at a thread's end as at its beginning, so that what lies here need not be cleared in between.
     pub tsd: [*mut c_void; KEYS_MAX],
-    pub name: [u8; 16],
+    /// Which generation of its key each value belongs to.
+    pub tsd_generations: [u32; KEYS_MAX],
     /// The mapping that holds stack and block; null for the main thread.
     pub map: *mut u8,
     pub map_len: usize,
@@ -29,16 +32,20 @@ pub struct Pthread {
     pub arg: *mut c_void,
     pub result: *mut c_void,
     pub start_mask: u64,
+    /// 1 as long as the creator has not settled how it is scheduled.
+    pub on_hold: AtomicU32,
     pub cleanup: *mut c_void,
     pub dtors: *mut c_void,
     pub cancel: AtomicI32,
     pub cancel_off: AtomicI32,
-    pub tsd_used: bool,
+    /// No value is set from here on.
+    pub tsd_end: usize,
     pub main: bool,
     /// One of `pthread::thread`'s `JOINABLE`, `DETACHED`, `EXITING`.
     pub state: AtomicU32,
-    /// Kernel id; 0 when not asked yet (main thread) or when the kernel has let go of the thread.
+    /// Kernel id; 0 when the kernel has let go of the thread, and in a process of one thread that has not asked yet.
     pub tid: AtomicI32,
+    pub held: Held,
     pub cache: Cache,
     pub locale: *mut c_void,
     pub errno: c_int,
@@ -95,7 +102,7 @@ pub unsafe fn install(thread: *mut Pthread) {
     core::arch::asm!("msr tpidr_el0, {}", in(reg) thread.add(1), options(nostack, preserves_flags));
 }
 
-/// The calling thread's kernel id; the main thread asks for it once, and again after a fork.
+/// The calling thread's kernel id. The first thread of a process asks when it wants to know, and before it makes another.
 pub fn tid() -> c_int {
     use core::sync::atomic::Ordering::Relaxed;
     // SAFETY: the running thread's block.

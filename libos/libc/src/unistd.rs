@@ -81,7 +81,6 @@ passthrough! {
     fn vmsplice(fd: c_int, iov: *const iovec, n: size_t, flags: c_uint) -> ssize_t = vmsplice(fd, iov, n, flags);
     fn sendfile(out: c_int, from: c_int, at: *mut off_t, n: size_t) -> ssize_t = sendfile(out, from, at, n);
     fn copy_file_range(a: c_int, ao: *mut off_t, b: c_int, bo: *mut off_t, n: size_t, flags: c_uint) -> ssize_t = copy_file_range(a, ao, b, bo, n, flags);
-    fn brk(end: *mut c_void) -> c_int = brk(end);
     fn prctl(op: c_int, a: usize, b: usize, c: usize, d: usize) -> c_int = prctl(op, a, b, c, d);
     fn mount(source: *const c_char, target: *const c_char, kind: *const c_char, flags: usize, data: *const c_void) -> c_int = mount(source, target, kind, flags, data);
     fn umount(target: *const c_char) -> c_int = umount2(target, 0);
@@ -212,19 +211,36 @@ pub unsafe extern "C" fn uname(u: *mut libc::utsname) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pause() -> c_int {
-    cvt_int(door!(ppoll, 0usize, 0usize, 0usize, 0usize, 8usize))
+    cvt_int(door!(
+        ppoll,
+        0usize,
+        0usize,
+        0usize,
+        0usize,
+        crate::signal::SIGSET
+    ))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nice(by: c_int) -> c_int {
     let old = 20 - door!(getpriority, libc::PRIO_PROCESS, 0) as c_int;
-    let new = (old + by).clamp(-20, 19);
-    let r = door!(setpriority, libc::PRIO_PROCESS, 0, new);
-    if r < 0 {
+    let new = old.saturating_add(by).clamp(-20, 19);
+    match -door!(setpriority, libc::PRIO_PROCESS, 0, new) as c_int {
+        0 => new,
         // POSIX wants EPERM where Linux says EACCES.
-        return fail(if r == -13 { libc::EPERM } else { -r as c_int }) as c_int;
+        libc::EACCES => fail(libc::EPERM) as c_int,
+        e => fail(e) as c_int,
     }
-    new
+}
+
+/// The kernel says where the end is now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn brk(end: *mut c_void) -> c_int {
+    if door!(brk, end) as usize >= end as usize {
+        0
+    } else {
+        fail(libc::ENOMEM) as c_int
+    }
 }
 
 #[unsafe(no_mangle)]

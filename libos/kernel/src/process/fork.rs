@@ -147,17 +147,19 @@ fn launch(thread: Thread, stack: KernelStack, sp: usize) -> Arc<Thread> {
     thread
 }
 
+/// `fork(flags, tid)`: a plain fork that may set the child's number where it will look for it.
 #[unsafe(no_mangle)]
 extern "C" fn door_fork(
-    _: usize,
-    _: usize,
+    flags: usize,
+    tid: usize,
     _: usize,
     _: usize,
     _: usize,
     _: usize,
     saved: &CalleeSaved,
 ) -> isize {
-    crate::surface::encode(clone(17, 0, 0, 0, 0, saved))
+    let flags = 17 | flags as u64 & (f::CHILD_SETTID | f::CHILD_CLEARTID);
+    crate::surface::encode(clone(flags, 0, 0, 0, tid, saved))
 }
 
 #[unsafe(no_mangle)]
@@ -173,7 +175,7 @@ extern "C" fn door_clone(
     crate::surface::encode(clone(flags as u64, stack, ptid, tls, ctid, saved))
 }
 
-/// `clone(2)` with arm64's order of arguments. `fork` is `clone(SIGCHLD)`.
+/// `clone(2)` with arm64's order of arguments.
 fn clone(
     flags: u64,
     stack: usize,
@@ -291,6 +293,8 @@ pub struct SpawnArgs {
     mask: SigSet,
     actions: usize,
     action_count: usize,
+    policy: i32,
+    priority: i32,
 }
 // SAFETY: integers without padding.
 unsafe impl Plain for SpawnArgs {}
@@ -314,6 +318,8 @@ const RESETIDS: u32 = 1;
 const SETPGROUP: u32 = 2;
 const SETSIGDEF: u32 = 4;
 const SETSIGMASK: u32 = 8;
+const SETSCHEDPARAM: u32 = 0x10;
+const SETSCHEDULER: u32 = 0x20;
 const SETSID: u32 = 0x80;
 
 /// What the child of `spawn` is to do before it execs; the parent waits on `done`.
@@ -430,6 +436,14 @@ fn prepare_child(order: &Spawn) -> Result<()> {
             args.group
         };
         table::set_group(process.pid, process.pid, group)?;
+    }
+    if args.flags & (SETSCHEDULER | SETSCHEDPARAM) != 0 {
+        let policy = if args.flags & SETSCHEDULER != 0 {
+            args.policy
+        } else {
+            me.sched.policy.load(Ordering::Relaxed)
+        };
+        super::sched_sys::set_policy(me, policy, args.priority)?;
     }
     if args.flags & RESETIDS != 0 {
         let mut c = (*process.creds()).clone();

@@ -235,8 +235,14 @@ fn walk_robust_list(me: &Arc<Thread>) -> Result<()> {
         }
         entry = UserPtr::<usize>::new(entry & !1).read()?;
     }
-    if pending & !1 != 0 {
-        release(pending & !1)?;
+    let pending = pending & !1;
+    if pending != 0 {
+        release(pending)?;
+        let address = pending.wrapping_add(offset);
+        // Given up, but who waits for it not woken yet; or woken to take it, and killed before.
+        if UserPtr::<u32>::new(address).read()? == 0 {
+            wake_address(me.process(), address, 1);
+        }
     }
     Ok(())
 }

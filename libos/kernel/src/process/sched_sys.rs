@@ -73,19 +73,23 @@ pub fn sys_sched_getscheduler(tid: i32) -> Result<usize> {
 }
 
 /// `SCHED_OTHER`, `SCHED_BATCH` and `SCHED_IDLE`; real-time policies are refused to all, as to an unprivileged user.
-pub fn sys_sched_setscheduler(tid: i32, policy: i32, parameter: UserPtr<i32>) -> Result<usize> {
-    let t = thread_of(tid)?;
-    may_change(&t)?;
-    let priority = parameter.read()?;
+pub fn set_policy(t: &Thread, policy: i32, priority: i32) -> Result<()> {
     match policy & 0xffff {
         0 | 3 | 5 if priority == 0 => {
             t.sched.policy.store(policy & 0xffff, Ordering::Relaxed);
-            Ok(0)
+            Ok(())
         }
         0 | 3 | 5 => Err(Errno::EINVAL),
         1 | 2 => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }
+}
+
+pub fn sys_sched_setscheduler(tid: i32, policy: i32, parameter: UserPtr<i32>) -> Result<usize> {
+    let t = thread_of(tid)?;
+    may_change(&t)?;
+    set_policy(&t, policy, parameter.read()?)?;
+    Ok(0)
 }
 
 pub fn sys_sched_getparam(tid: i32, parameter: UserPtr<i32>) -> Result<usize> {

@@ -25,6 +25,10 @@ const _: () = assert!(size_of::<Attr>() <= 56);
 /// What std asks for too; touched pages are all that it costs.
 pub const DEFAULT_STACK: usize = 2 << 20;
 pub const DEFAULT_GUARD: usize = 4096;
+/// PTHREAD_EXPLICIT_SCHED
+pub const EXPLICIT_SCHED: c_int = 1;
+/// What the kernel lets the main thread's stack grow to, whatever the limit.
+const MAIN_STACK_MAX: u64 = 128 << 20;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_attr_init(a: *mut Attr) -> c_int {
@@ -157,13 +161,13 @@ pub unsafe extern "C" fn pthread_getattr_np(t: *mut Pthread, a: *mut Attr) -> c_
         // Above the vector lie the strings, the program's path and the random bytes last.
         let last = [libc::AT_EXECFN, libc::AT_RANDOM].map(|key| aux(key).unwrap_or(0) as usize);
         let end = (last[0].max(last[1]).max(AUXV as usize) + 16 + 4095) & !4095;
-        let size = if r < 0 || l.rlim_cur > 1 << 30 {
-            8 << 20
+        let size = if r < 0 {
+            0
         } else {
-            l.rlim_cur as usize
+            l.rlim_cur.min(MAIN_STACK_MAX)
         };
         (*a).stack_end = end;
-        (*a).stack_size = size & !4095;
+        (*a).stack_size = size as usize & !4095;
         (*a).guard_size = 0;
     } else {
         (*a).stack_end = (*t).stack as usize + (*t).stack_len;

@@ -2,9 +2,12 @@
 //!
 //! A waiter reads the number before it gives up the mutex, so a signal after that finds the number
 //! changed or the waiter asleep: none is lost. A wait may return early, as POSIX allows.
+//!
+//! A condition may be destroyed right after a broadcast, by who still holds the mutex: `destroy` waits until the last
+//! waiter has left.
 
-use super::mutex::Mutex;
-use crate::lock::{Shared, futex_wait_until, futex_wake_in};
+use super::mutex::{self, Mutex};
+use crate::lock::{Guests, Shared, futex_wait_until, futex_wake_in};
 use core::ffi::c_int;
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering::*};
@@ -13,7 +16,7 @@ use libc::{clockid_t, timespec};
 #[repr(C)]
 pub struct Cond {
     seq: AtomicU32,
-    waiters: AtomicU32,
+    waiters: Guests,
     clock: clockid_t,
     shared: Shared,
     pad: [u32; 8],
@@ -36,7 +39,8 @@ pub unsafe extern "C" fn pthread_cond_init(c: *mut Cond, attr: *const clockid_t)
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_cond_destroy(_c: *mut Cond) -> c_int {
+pub unsafe extern "C" fn pthread_cond_destroy(c: *mut Cond) -> c_int {
+    (*c).waiters.await_last((*c).shared);
     0
 }
 
@@ -61,40 +65,44 @@ pub unsafe extern "C" fn pthread_cond_clockwait(
     clock: clockid_t,
     until: *const timespec,
 ) -> c_int {
-    if !(*m).is_mine() {
+    if !mutex::is_mine(m) {
         return libc::EPERM;
+    }
+    if clock != libc::CLOCK_REALTIME && clock != libc::CLOCK_MONOTONIC {
+        return libc::EINVAL;
     }
     if !until.is_null() && !(0..1_000_000_000).contains(&(*until).tv_nsec) {
         return libc::EINVAL;
     }
-    let c = &*c;
-    c.waiters.fetch_add(1, SeqCst);
-    let seq = c.seq.load(SeqCst);
-    let depth = (*m).save();
-    let r = futex_wait_until(&c.seq, seq, clock, until, c.shared);
-    c.waiters.fetch_sub(1, SeqCst);
-    (*m).restore(depth);
-    if r == -(libc::ETIMEDOUT as isize) {
-        libc::ETIMEDOUT
-    } else {
-        0
+    let shared = (*c).shared;
+    (*c).waiters.enter();
+    let seq = (*c).seq.load(SeqCst);
+    let depth = mutex::give_up(m);
+    let r = futex_wait_until(&(*c).seq, seq, clock, until, shared);
+    Guests::leave(&raw const (*c).waiters, shared);
+    match mutex::take_back(m, depth) {
+        0 if r == -(libc::ETIMEDOUT as isize) => libc::ETIMEDOUT,
+        e => e,
     }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_cond_signal(c: *mut Cond) -> c_int {
-    wake(&*c, 1)
+    wake(c, 1)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_cond_broadcast(c: *mut Cond) -> c_int {
-    wake(&*c, i32::MAX)
+    wake(c, i32::MAX)
 }
 
-fn wake(c: &Cond, n: i32) -> c_int {
-    if c.waiters.load(SeqCst) != 0 {
-        c.seq.fetch_add(1, SeqCst);
-        futex_wake_in(&c.seq, n, c.shared);
+unsafe fn wake(c: *const Cond, n: i32) -> c_int {
+    if (*c).waiters.any() {
+        // Read first: the step lets a waiter go, who may be the last user.
+        let shared = (*c).shared;
+        let seq = &raw const (*c).seq;
+        (*seq).fetch_add(1, SeqCst);
+        futex_wake_in(seq, n, shared);
     }
     0
 }

@@ -1,9 +1,12 @@
 //! Thread-specific data: a table of destructors, and the values in each thread's block.
+//!
+//! A number serves one key after the other. Each time it is given up it begins a new generation, and a value of an old one,
+//! wherever a thread still has it, counts as null.
 
 use crate::tcb::{self, KEYS_MAX, Pthread};
 use core::ffi::{c_int, c_uint, c_void};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
@@ -11,6 +14,8 @@ const FREE: usize = 0;
 const NO_DESTRUCTOR: usize = 1;
 #[unsafe(link_section = ".bss.libos.keys")]
 static KEYS: [AtomicUsize; KEYS_MAX] = [const { AtomicUsize::new(FREE) }; KEYS_MAX];
+#[unsafe(link_section = ".bss.libos.keys")]
+static GENERATIONS: [AtomicU32; KEYS_MAX] = [const { AtomicU32::new(0) }; KEYS_MAX];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_key_create(key: *mut c_uint, d: Option<Destructor>) -> c_int {
@@ -30,11 +35,10 @@ pub unsafe extern "C" fn pthread_key_create(key: *mut c_uint, d: Option<Destruct
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_key_delete(key: c_uint) -> c_int {
-    match KEYS.get(key as usize) {
+    let i = key as usize;
+    match KEYS.get(i) {
         Some(k) if k.load(Relaxed) != FREE => {
-            // A later key of this number must start out null; other threads' values stay theirs to
-            // clear, as POSIX says.
-            (*tcb::this()).tsd[key as usize] = null_mut();
+            GENERATIONS[i].fetch_add(1, Relaxed);
             k.store(FREE, Release);
             0
         }
@@ -42,43 +46,48 @@ pub unsafe extern "C" fn pthread_key_delete(key: c_uint) -> c_int {
     }
 }
 
+/// The thread's value, if it is of this key and not of one before.
+#[inline(always)]
+unsafe fn value(t: *const Pthread, i: usize) -> *mut c_void {
+    if (*t).tsd_generations[i] == GENERATIONS[i].load(Relaxed) {
+        (*t).tsd[i]
+    } else {
+        null_mut()
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_getspecific(key: c_uint) -> *mut c_void {
-    (*tcb::this())
-        .tsd
-        .get(key as usize)
-        .copied()
-        .unwrap_or(null_mut())
+    let i = key as usize;
+    if i < KEYS_MAX {
+        value(tcb::this(), i)
+    } else {
+        null_mut()
+    }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_setspecific(key: c_uint, value: *const c_void) -> c_int {
-    let t = tcb::this();
-    match (*t).tsd.get_mut(key as usize) {
-        Some(slot) => {
-            *slot = value.cast_mut();
-            (*t).tsd_used = true;
-            0
-        }
-        None => libc::EINVAL,
+    let i = key as usize;
+    if i >= KEYS_MAX {
+        return libc::EINVAL;
     }
+    let t = tcb::this();
+    (*t).tsd[i] = value.cast_mut();
+    (*t).tsd_generations[i] = GENERATIONS[i].load(Relaxed);
+    (*t).tsd_end = (*t).tsd_end.max(i + 1);
+    0
 }
 
-/// At a thread's end: destructors may set values again, four rounds of it.
+/// At a thread's end: destructors may set values again, four rounds of it. All values are null afterwards.
 pub unsafe fn run_destructors(t: *mut Pthread) {
-    for _ in 0..4 {
-        if !(*t).tsd_used {
-            return;
-        }
-        (*t).tsd_used = false;
-        for (i, key) in KEYS.iter().enumerate() {
-            let value = (*t).tsd[i];
-            let d = key.load(Acquire);
-            if value.is_null() {
-                continue;
-            }
+    for round in 0..=4 {
+        let end = core::mem::take(&mut (*t).tsd_end);
+        for (i, key) in KEYS.iter().enumerate().take(end) {
+            let value = value(t, i);
             (*t).tsd[i] = null_mut();
-            if d > NO_DESTRUCTOR {
+            let d = key.load(Acquire);
+            if !value.is_null() && d > NO_DESTRUCTOR && round < 4 {
                 // SAFETY: only `pthread_key_create` stores other values, and it stores functions.
                 let d: Destructor = core::mem::transmute(d);
                 d(value);

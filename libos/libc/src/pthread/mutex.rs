@@ -1,7 +1,11 @@
-//! Mutexes: all zeroes is an unlocked normal one.
+//! Mutexes: all zeroes is an unlocked normal one. Robust ones are in [`super::robust`].
+//!
+//! Contending threads share a mutex, so nothing here makes a unique reference to one: what only its owner changes is in cells.
 
+use super::robust::{self, Links};
 use crate::lock::{Shared, futex_wait_in, futex_wait_until, futex_wake_in};
 use crate::tcb;
+use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::null;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
@@ -9,20 +13,48 @@ use libc::{PTHREAD_MUTEX_ERRORCHECK, PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSI
 
 #[repr(C)]
 pub struct Mutex {
+    /// `PTHREAD_MUTEX_…`, and [`ROBUST`].
     kind: c_int,
-    /// 0 free, 1 taken, 2 taken and waited for.
-    word: AtomicU32,
+    /// 0 free, 1 taken, 2 taken and waited for; of a robust one what the kernel wants there.
+    pub word: AtomicU32,
     owner: AtomicI32,
-    depth: u32,
-    shared: Shared,
-    pad: [u32; 5],
+    pub depth: Cell<u32>,
+    pub shared: Shared,
+    pad: u32,
+    pub links: Links,
 }
 
 const _: () = assert!(size_of::<Mutex>() == size_of::<libc::pthread_mutex_t>());
 
+/// In `kind` and in a mutexattr.
+const ROBUST: c_int = 4;
+
 impl Mutex {
     fn try_take(&self) -> bool {
         self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+    }
+
+    /// `PTHREAD_MUTEX_…` alone.
+    pub fn kind(&self) -> c_int {
+        self.kind & 3
+    }
+
+    /// By its owner, where the kind tells owners.
+    pub fn lock_again(&self) -> c_int {
+        if self.kind() == PTHREAD_MUTEX_ERRORCHECK {
+            return libc::EDEADLK;
+        }
+        match self.depth.get().checked_add(1) {
+            Some(depth) => {
+                self.depth.set(depth);
+                0
+            }
+            None => libc::EAGAIN,
+        }
+    }
+
+    fn is_robust(&self) -> bool {
+        self.kind & ROBUST != 0
     }
 
     /// As [`try_take`](Self::try_take), in the few instructions that most locking is.
@@ -83,48 +115,68 @@ impl Mutex {
         0
     }
 
-    /// Takes it as one that others wait for, which after a condition they may.
-    pub fn retake_contended(&self) {
-        while self.word.swap(2, Acquire) != 0 {
-            futex_wait_in(&self.word, 2, self.shared);
-        }
-    }
-
     fn release(&self) {
         // Read before it is given up: whoever takes it next may end its life.
-        let shared = self.shared;
+        let (word, shared) = (&raw const self.word, self.shared);
         if self.word.swap(0, Release) == 2 {
-            futex_wake_in(&self.word, 1, shared);
+            futex_wake_in(word, 1, shared);
         }
     }
 
-    /// The recursion depth, given up for the time of a wait.
-    pub fn save(&mut self) -> u32 {
-        let depth = self.depth;
-        self.depth = 0;
-        self.owner.store(0, Relaxed);
-        self.release();
-        depth
+    fn belongs_to_caller(&self) -> bool {
+        if self.is_robust() {
+            robust::is_mine(self)
+        } else {
+            self.kind == PTHREAD_MUTEX_NORMAL || self.owner.load(Relaxed) == tcb::tid()
+        }
     }
 
-    pub fn restore(&mut self, depth: u32) {
-        self.retake_contended();
+    fn note_owner(&self) {
         if self.kind != PTHREAD_MUTEX_NORMAL {
             self.owner.store(tcb::tid(), Relaxed);
-            self.depth = depth;
         }
     }
+}
 
-    pub fn is_mine(&self) -> bool {
-        self.kind == PTHREAD_MUTEX_NORMAL || self.owner.load(Relaxed) == tcb::tid()
+pub unsafe fn is_mine(m: *const Mutex) -> bool {
+    (*m).belongs_to_caller()
+}
+
+/// Gives it up for the time of a wait; returns the recursion depth.
+pub unsafe fn give_up(m: *const Mutex) -> u32 {
+    let depth = (*m).depth.replace(0);
+    if (*m).is_robust() {
+        robust::unlock(m);
+    } else {
+        (*m).owner.store(0, Relaxed);
+        (*m).release();
     }
+    depth
+}
+
+/// Takes it after a wait, as one that others wait for, which they may.
+pub unsafe fn take_back(m: *const Mutex, depth: u32) -> c_int {
+    let m = &*m;
+    let e = if m.is_robust() {
+        robust::lock(m, Some(null()))
+    } else {
+        while m.word.swap(2, Acquire) != 0 {
+            futex_wait_in(&m.word, 2, m.shared);
+        }
+        m.note_owner();
+        0
+    };
+    if e != libc::ENOTRECOVERABLE {
+        m.depth.set(depth);
+    }
+    e
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_mutex_init(m: *mut Mutex, attr: *const c_int) -> c_int {
     m.write_bytes(0, 1);
     if !attr.is_null() {
-        (*m).kind = *attr & 3;
+        (*m).kind = *attr & (3 | ROBUST);
         (*m).shared = if *attr & SHARED != 0 {
             Shared::YES
         } else {
@@ -150,16 +202,12 @@ pub unsafe extern "C" fn pthread_mutex_lock(m: *mut Mutex) -> c_int {
 #[cold]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_mutex_timedlock(m: *mut Mutex, until: *const timespec) -> c_int {
-    let m = &mut *m;
+    let m = &*m;
+    if m.is_robust() {
+        return robust::lock(m, Some(until));
+    }
     if m.kind != PTHREAD_MUTEX_NORMAL && m.owner.load(Relaxed) == tcb::tid() {
-        if m.kind == PTHREAD_MUTEX_ERRORCHECK {
-            return libc::EDEADLK;
-        }
-        if m.depth == u32::MAX {
-            return libc::EAGAIN;
-        }
-        m.depth += 1;
-        return 0;
+        return m.lock_again();
     }
     if !m.try_take() {
         let e = m.wait(until);
@@ -167,25 +215,23 @@ pub unsafe extern "C" fn pthread_mutex_timedlock(m: *mut Mutex, until: *const ti
             return e;
         }
     }
-    if m.kind != PTHREAD_MUTEX_NORMAL {
-        m.owner.store(tcb::tid(), Relaxed);
-    }
+    m.note_owner();
     0
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_mutex_trylock(m: *mut Mutex) -> c_int {
-    let m = &mut *m;
+    let m = &*m;
+    if m.is_robust() {
+        return robust::lock(m, None);
+    }
     if m.kind == PTHREAD_MUTEX_RECURSIVE && m.owner.load(Relaxed) == tcb::tid() {
-        m.depth += 1;
-        return 0;
+        return m.lock_again();
     }
     if !m.try_take() {
         return libc::EBUSY;
     }
-    if m.kind != PTHREAD_MUTEX_NORMAL {
-        m.owner.store(tcb::tid(), Relaxed);
-    }
+    m.note_owner();
     0
 }
 
@@ -205,28 +251,35 @@ pub unsafe extern "C" fn pthread_mutex_unlock(m: *mut Mutex) -> c_int {
 #[cold]
 #[inline(never)]
 fn wake_next(word: *const AtomicU32, shared: Shared) -> c_int {
-    // SAFETY: to the wake-up the word is an address; if the mutex is gone by now, nobody is found.
-    futex_wake_in(unsafe { &*word }, 1, shared);
+    futex_wake_in(word, 1, shared);
     0
 }
 
 /// Unlocks one that knows its owner.
 #[inline(never)]
-unsafe fn unlock_owned(m: *mut Mutex) -> c_int {
-    let m = &mut *m;
-    if !m.is_mine() {
+unsafe fn unlock_owned(m: *const Mutex) -> c_int {
+    if !is_mine(m) {
         return libc::EPERM;
     }
-    if m.depth > 0 {
-        m.depth -= 1;
-        return 0;
+    let depth = (*m).depth.get();
+    if depth > 0 {
+        (*m).depth.set(depth - 1);
+    } else {
+        give_up(m);
     }
-    m.owner.store(0, Relaxed);
-    m.release();
     0
 }
 
-// A mutexattr is an int: the kind in its low bits, "shared between processes" in bit 7.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_mutex_consistent(m: *mut Mutex) -> c_int {
+    if (*m).is_robust() && robust::mend(&*m) {
+        0
+    } else {
+        libc::EINVAL
+    }
+}
+
+// A mutexattr is an int: the kind in its low bits, ROBUST, and this for "shared between processes".
 const SHARED: c_int = 0x80;
 
 #[unsafe(no_mangle)]
@@ -266,8 +319,19 @@ pub unsafe extern "C" fn pthread_mutexattr_getpshared(a: *const c_int, out: *mut
     0
 }
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_mutexattr_setrobust(_a: *mut c_int, robust: c_int) -> c_int {
-    if robust == 0 { 0 } else { libc::ENOTSUP }
+pub unsafe extern "C" fn pthread_mutexattr_setrobust(a: *mut c_int, robust: c_int) -> c_int {
+    match robust {
+        // PTHREAD_MUTEX_STALLED, PTHREAD_MUTEX_ROBUST
+        0 => *a &= !ROBUST,
+        1 => *a |= ROBUST,
+        _ => return libc::EINVAL,
+    }
+    0
+}
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_mutexattr_getrobust(a: *const c_int, out: *mut c_int) -> c_int {
+    *out = c_int::from(*a & ROBUST != 0);
+    0
 }
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_mutexattr_setprotocol(_a: *mut c_int, p: c_int) -> c_int {

@@ -87,18 +87,17 @@ pub unsafe extern "C" fn pthread_rwlock_trywrlock(l: *mut RwLock) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_rwlock_unlock(l: *mut RwLock) -> c_int {
-    let (word, shared) = ((*l).word.as_ptr(), (*l).shared);
+    let (word, shared) = (&raw const (*l).word, (*l).shared);
     let give = |n: u32| match n & !WAITED {
         0 => None,
         WRITER | 1 => Some(0),
         _ => Some(n - 1),
     };
-    match (*l).word.fetch_update(Release, Relaxed, give) {
+    match (*word).fetch_update(Release, Relaxed, give) {
         Err(_) => libc::EPERM,
         Ok(old) => {
             if matches!(old & !WAITED, WRITER | 1) && old & WAITED != 0 {
-                // To the wake-up the word is an address.
-                futex_wake_in(AtomicU32::from_ptr(word), i32::MAX, shared);
+                futex_wake_in(word, i32::MAX, shared);
             }
             0
         }

@@ -1,14 +1,13 @@
-//! Threads: creation, end, join, detach, names.
+//! Threads: creation, end, join, detach.
 //!
 //! A thread is one mapping: guard, stack, and above the stack its block and TLS, so that a thread
 //! that does little touches two pages. The kernel clears `tid` and wakes its futex when the thread is
-//! gone; only then may the mapping be used again. The mappings of threads that ended are kept on a
-//! short list for the next ones.
+//! gone; only then may the mapping be used again.
 
-use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK};
-use super::key;
+use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK, EXPLICIT_SCHED};
+use super::{cleanup, key, robust, spare};
 use crate::door::__libc_clone;
-use crate::lock::Lock;
+use crate::lock::{Shared, futex_wait, futex_wait_until, futex_wake};
 use crate::tcb::{self, Pthread};
 use crate::{heap, signal};
 use core::ffi::{c_int, c_void};
@@ -22,14 +21,13 @@ const JOINED: u32 = 3;
 
 type Start = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 
-/// Mappings of ended threads, those of detached ones perhaps still on their way out (`tid` not 0).
-static mut DEAD: *mut Pthread = null_mut();
-static mut DEAD_COUNT: usize = 0;
-static DEAD_LOCK: Lock = Lock::new();
-const KEEP_DEAD: usize = 16;
-
-/// Threads besides the first; when the last of all ends, so does the process.
+/// Threads that may still take a lock of this library; when the last of all ends, so does the process.
 static LIVE: AtomicI32 = AtomicI32::new(1);
+
+/// Is the calling thread the only one?
+pub fn alone() -> bool {
+    LIVE.load(Acquire) == 1
+}
 
 unsafe extern "C" {
     fn __libc_unmap_exit(base: *mut u8, len: usize) -> !;
@@ -45,57 +43,11 @@ const CLONE_FLAGS: c_int = libc::CLONE_VM
     | libc::CLONE_PARENT_SETTID
     | libc::CLONE_CHILD_CLEARTID;
 
-/// A kept mapping of just this size whose thread is gone.
-unsafe fn reuse(len: usize, guard: usize) -> Option<*mut u8> {
-    DEAD_LOCK.lock();
-    let mut link = &raw mut DEAD;
-    let mut found = None;
-    while !(*link).is_null() {
-        let t = *link;
-        if (*t).map_len == len && (*t).guard == guard && (*t).tid.load(Acquire) == 0 {
-            *link = (*t).next_dead;
-            DEAD_COUNT -= 1;
-            found = Some(t);
-            break;
-        }
-        link = &raw mut (*t).next_dead;
-    }
-    DEAD_LOCK.unlock();
-    let t = found?;
-    let map = (*t).map;
-    // The block must be zero again; the stack need not be.
-    let start = t.cast::<u8>();
-    crate::string::memset(start.cast(), 0, map as usize + len - start as usize);
-    Some(map)
-}
-
-/// Keeps a mapping, or says that there are enough.
-unsafe fn keep(t: *mut Pthread) -> bool {
-    DEAD_LOCK.lock();
-    let room = DEAD_COUNT < KEEP_DEAD;
-    if room {
-        (*t).next_dead = DEAD;
-        DEAD = t;
-        DEAD_COUNT += 1;
-    }
-    DEAD_LOCK.unlock();
-    room
-}
-
 unsafe fn map_stack(len: usize, guard: usize) -> Result<*mut u8, c_int> {
-    if let Some(map) = reuse(len, guard) {
+    if let Some(map) = spare::take(len, guard) {
         return Ok(map);
     }
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-    let r = door!(
-        mmap,
-        0usize,
-        len,
-        libc::PROT_READ | libc::PROT_WRITE,
-        flags,
-        -1,
-        0usize
-    );
+    let r = crate::mman::anonymous(len);
     if r < 0 {
         return Err(libc::EAGAIN);
     }
@@ -114,12 +66,18 @@ pub unsafe extern "C" fn pthread_create(
     arg: *mut c_void,
 ) -> c_int {
     let (mut size, mut guard, mut given, mut detached) = (DEFAULT_STACK, DEFAULT_GUARD, 0, false);
+    let mut scheduling = None;
     if !attr.is_null() {
         size = (*attr).stack_size;
         guard = (*attr).guard_size;
         given = (*attr).stack_end;
         detached = (*attr).detached != 0;
+        if (*attr).inherit == EXPLICIT_SCHED {
+            scheduling = Some(((*attr).policy, (*attr).priority));
+        }
     }
+    // Others, who soon may be there, find ours in our block.
+    tcb::tid();
     let block = tcb::block_len();
     let round = |n: usize| (n + 4095) & !4095;
     // On a stack of the program's own the block is a mapping beside it.
@@ -149,11 +107,25 @@ pub unsafe extern "C" fn pthread_create(
     (*t).state = AtomicU32::new(if detached { DETACHED } else { JOINABLE });
     // The creator's mask, but nothing is delivered before the thread is set up.
     (*t).start_mask = signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    (*t).on_hold = AtomicU32::new(scheduling.is_some() as u32);
     let mask = (*t).start_mask;
     LIVE.fetch_add(1, Relaxed);
     let tid = (*t).tid.as_ptr();
     let tp = t.add(1).cast::<u8>();
     let r = __libc_clone(CLONE_FLAGS as usize, top, tid, tp, tid, run, t.cast());
+    let mut refused = 0;
+    if let Some((policy, priority)) = scheduling
+        && r >= 0
+    {
+        refused = -door!(sched_setscheduler, r, policy, &raw const priority) as c_int;
+        if refused != 0 {
+            // It ends without having begun.
+            (*t).start = None;
+            (*t).state.store(DETACHED, Relaxed);
+        }
+        (*t).on_hold.store(0, Release);
+        futex_wake(&raw const (*t).on_hold, 1);
+    }
     signal::set_mask(libc::SIG_SETMASK, mask);
     if r < 0 {
         LIVE.fetch_sub(1, Relaxed);
@@ -164,12 +136,17 @@ pub unsafe extern "C" fn pthread_create(
             -r as c_int
         };
     }
-    *out = t;
-    0
+    if refused == 0 {
+        *out = t;
+    }
+    refused
 }
 
 unsafe extern "C" fn run(t: *mut c_void) -> ! {
     let t = t.cast::<Pthread>();
+    while (*t).on_hold.load(Acquire) != 0 {
+        futex_wait(&(*t).on_hold, 1);
+    }
     signal::set_mask(libc::SIG_SETMASK, (*t).start_mask);
     let result = match (*t).start {
         Some(f) => f((*t).arg),
@@ -182,24 +159,29 @@ unsafe extern "C" fn run(t: *mut c_void) -> ! {
 pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     let t = tcb::this();
     (*t).result = result;
-    super::once::run_cleanup(t);
+    cleanup::run_handlers(t);
+    cleanup::run_hooks(t);
     key::run_destructors(t);
     // A handler must not find a half-gone thread.
-    signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    let mask = signal::set_mask(libc::SIG_SETMASK, u64::MAX);
+    heap::thread_exit();
+    let state = &(*t).state;
+    let joined_by_none = !(*t).main
+        && state
+            .compare_exchange(JOINABLE, EXITING, AcqRel, Acquire)
+            .is_err();
+    let unmaps_itself = joined_by_none && !spare::keep(t);
     if LIVE.fetch_sub(1, AcqRel) == 1 {
+        LIVE.store(1, Relaxed);
+        signal::set_mask(libc::SIG_SETMASK, mask);
         crate::exit::exit(0);
     }
-    heap::thread_exit();
+    // No lock from here on: who is alone now does not expect any to be held.
     if (*t).main {
         // Its block and stack stay; a join on it waits for `tid`.
         door!(set_tid_address, (*t).tid.as_ptr());
-    } else if (*t)
-        .state
-        .compare_exchange(JOINABLE, EXITING, AcqRel, Acquire)
-        .is_err()
-        && !keep(t)
-    {
-        // Detached, nobody will unmap it. The kernel must not clear `tid` in what is gone.
+    } else if unmaps_itself {
+        // The kernel must not clear `tid` in what is gone.
         door!(set_tid_address, 0usize);
         __libc_unmap_exit((*t).map, (*t).map_len);
     }
@@ -218,19 +200,7 @@ unsafe fn await_end(t: *mut Pthread, until: *const libc::timespec) -> c_int {
             return 0;
         }
         // The kernel's wake at a thread's end is a shared one.
-        let r = if until.is_null() {
-            door!(futex, word.as_ptr(), 0, tid, 0usize)
-        } else {
-            door!(
-                futex,
-                word.as_ptr(),
-                9 | 0x100,
-                tid,
-                until,
-                0usize,
-                u32::MAX
-            )
-        };
+        let r = futex_wait_until(word, tid, libc::CLOCK_REALTIME, until, Shared::YES);
         if r == -(libc::ETIMEDOUT as isize) || r == -(libc::EINVAL as isize) {
             return -r as c_int;
         }
@@ -252,7 +222,7 @@ unsafe fn join(t: *mut Pthread, out: *mut *mut c_void, until: *const libc::times
         *out = (*t).result;
     }
     (*t).state.store(JOINED, Relaxed);
-    if !(*t).main && !keep(t) {
+    if !(*t).main && !spare::keep(t) {
         door!(munmap, (*t).map, (*t).map_len);
     }
     0
@@ -311,7 +281,8 @@ pub extern "C" fn pthread_yield() -> c_int {
 }
 
 /// The child has one thread, whichever it was.
-pub fn after_fork_child() {
+pub unsafe fn after_fork_child() {
     LIVE.store(1, Relaxed);
-    DEAD_LOCK.reset();
+    spare::after_fork_child();
+    robust::after_fork_child();
 }

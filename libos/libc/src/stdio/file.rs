@@ -1,81 +1,43 @@
-//! `FILE`: a buffer for one direction at a time, under a lock that its owner may take again.
+//! `FILE`: a stream under a lock that its owner may take again, and the list of them.
 
-use crate::errno::{cvt, fail, get, set};
+use super::stream::{Buffering, Mode, Stream};
 use crate::lock::{Lock, futex_wait, futex_wake};
 use crate::malloc::{free, malloc};
-use crate::string::memcpy;
 use crate::tcb;
-use core::ffi::{c_char, c_int};
+use core::cell::Cell;
+use core::ffi::c_int;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::*};
 
-pub const BUFSIZ: usize = 4096;
-/// Room in front of the buffer for what `ungetc` puts back.
-pub const UNGET: usize = 8;
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Mode {
-    Idle,
-    Reading,
-    Writing,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Buffering {
-    Full,
-    Line,
-    None,
-    /// Line if a terminal, full otherwise: found out at the first write.
-    Undecided,
-}
-
+/// Threads that contend for a file share the lock; the stream is the owner's.
 #[repr(C)]
 pub struct File {
-    pub fd: c_int,
-    pub mode: Mode,
-    pub buffering: Buffering,
-    pub eof: bool,
-    pub error: bool,
-    pub append: bool,
-    pub own_buf: bool,
-    is_static: bool,
-    /// `UNGET + room` bytes; what is read or to be written lies in `at..end`.
-    pub buf: *mut u8,
-    pub room: usize,
-    pub at: usize,
-    pub end: usize,
-    pub pid: c_int,
+    pub stream: Stream,
     owner: AtomicU32,
-    depth: u32,
-    prev: *mut File,
+    depth: Cell<u32>,
+    /// What the buffer held when the lock was last given up: for those who write out every file, but will not wait for one
+    /// that somebody reads.
+    holds: AtomicU8,
+    is_static: bool,
+    previous: *mut File,
     next: *mut File,
 }
 
-const fn standard(fd: c_int, buffering: Buffering) -> File {
+const fn file(fd: c_int, buffering: Buffering, is_static: bool) -> File {
     File {
-        fd,
-        mode: Mode::Idle,
-        buffering,
-        eof: false,
-        error: false,
-        append: false,
-        own_buf: false,
-        is_static: true,
-        buf: null_mut(),
-        room: 0,
-        at: 0,
-        end: 0,
-        pid: 0,
+        stream: Stream::new(fd, buffering),
         owner: AtomicU32::new(0),
-        depth: 0,
-        prev: null_mut(),
+        depth: Cell::new(0),
+        holds: AtomicU8::new(NOTHING),
+        is_static,
+        previous: null_mut(),
         next: null_mut(),
     }
 }
 
-static mut STDIN: File = standard(0, Buffering::Full);
-static mut STDOUT: File = standard(1, Buffering::Undecided);
-static mut STDERR: File = standard(2, Buffering::None);
+static mut STDIN: File = file(0, Buffering::Full, true);
+static mut STDOUT: File = file(1, Buffering::Undecided, true);
+static mut STDERR: File = file(2, Buffering::None, true);
 
 #[unsafe(no_mangle)]
 pub static mut stdin: *mut File = &raw mut STDIN;
@@ -88,69 +50,75 @@ pub static mut stderr: *mut File = &raw mut STDERR;
 #[unsafe(link_section = ".bss.libos.stdio")]
 static mut OPEN: *mut File = null_mut();
 #[unsafe(link_section = ".bss.libos.stdio")]
-static LIST: Lock = Lock::new();
+pub static LIST: Lock = Lock::new();
 
 const CONTENDED: u32 = 1 << 31;
 
+const NOTHING: u8 = 0;
+const INPUT: u8 = 1;
+const OUTPUT: u8 = 2;
+
+/// Takes the lock if it is free or the caller's already.
+unsafe fn take(f: *mut File) -> bool {
+    let me = tcb::tid() as u32;
+    let owner = &(*f).owner;
+    if owner.load(Relaxed) & !CONTENDED == me {
+        (*f).depth.set((*f).depth.get() + 1);
+        return true;
+    }
+    owner.compare_exchange(0, me, Acquire, Relaxed).is_ok()
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn flockfile(f: *mut File) {
-    let me = tcb::tid() as u32;
-    if (*f).owner.load(Relaxed) & !CONTENDED == me {
-        (*f).depth += 1;
+    if take(f) {
         return;
     }
-    if (*f).owner.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
-        return;
-    }
+    let (me, owner) = (tcb::tid() as u32, &(*f).owner);
     loop {
-        let now = (*f).owner.load(Relaxed);
-        if now == 0 {
-            if (*f)
-                .owner
-                .compare_exchange(0, me | CONTENDED, Acquire, Relaxed)
-                .is_ok()
-            {
-                return;
-            }
+        let now = owner.load(Relaxed);
+        // Who has waited does not know of others who do.
+        let wanted = (if now == 0 { me } else { now }) | CONTENDED;
+        if now != wanted
+            && owner
+                .compare_exchange(now, wanted, Acquire, Relaxed)
+                .is_err()
+        {
             continue;
         }
-        let marked = now | CONTENDED;
-        if now == marked
-            || (*f)
-                .owner
-                .compare_exchange(now, marked, Relaxed, Relaxed)
-                .is_ok()
-        {
-            futex_wait(&(*f).owner, marked);
+        if now == 0 {
+            return;
         }
+        futex_wait(owner, wanted);
     }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ftrylockfile(f: *mut File) -> c_int {
-    let me = tcb::tid() as u32;
-    if (*f).owner.load(Relaxed) & !CONTENDED == me {
-        (*f).depth += 1;
-        return 0;
-    }
-    (*f).owner
-        .compare_exchange(0, me, Acquire, Relaxed)
-        .is_err() as c_int
+    !take(f) as c_int
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn funlockfile(f: *mut File) {
-    if (*f).depth > 0 {
-        (*f).depth -= 1;
-    } else if (*f).owner.swap(0, Release) & CONTENDED != 0 {
-        futex_wake(&(*f).owner, 1);
+    let (depth, owner) = ((*f).depth.get(), &raw const (*f).owner);
+    if depth > 0 {
+        (*f).depth.set(depth - 1);
+    } else if (*owner).swap(0, Release) & CONTENDED != 0 {
+        futex_wake(owner, 1);
     }
 }
 
 /// Runs `body` with the file locked.
-pub unsafe fn locked<R>(f: *mut File, body: impl FnOnce(&mut File) -> R) -> R {
+pub unsafe fn locked<R>(f: *mut File, body: impl FnOnce(&mut Stream) -> R) -> R {
     flockfile(f);
-    let r = body(&mut *f);
+    let stream = &mut (*f).stream;
+    let r = body(stream);
+    let holds = match stream.mode {
+        _ if stream.at == stream.end => NOTHING,
+        Mode::Writing => OUTPUT,
+        _ => INPUT,
+    };
+    (*f).holds.store(holds, Relaxed);
     funlockfile(f);
     r
 }
@@ -160,12 +128,11 @@ pub unsafe fn new(fd: c_int) -> *mut File {
     if f.is_null() {
         return f;
     }
-    f.write(standard(fd, Buffering::Undecided));
-    (*f).is_static = false;
+    f.write(file(fd, Buffering::Undecided, false));
     LIST.lock();
     (*f).next = OPEN;
     if !OPEN.is_null() {
-        (*OPEN).prev = f;
+        (*OPEN).previous = f;
     }
     OPEN = f;
     LIST.unlock();
@@ -174,232 +141,91 @@ pub unsafe fn new(fd: c_int) -> *mut File {
 
 /// Takes a file off the list and frees what is ours.
 pub unsafe fn dispose(f: *mut File) {
-    if (*f).own_buf {
-        free((*f).buf.cast());
-        (*f).buf = null_mut();
-        (*f).own_buf = false;
-    }
+    (*f).stream.set_buffer(null_mut(), 0);
     if (*f).is_static {
         return;
     }
     LIST.lock();
-    if (*f).prev.is_null() {
+    if (*f).previous.is_null() {
         OPEN = (*f).next;
     } else {
-        (*(*f).prev).next = (*f).next;
+        (*(*f).previous).next = (*f).next;
     }
     if !(*f).next.is_null() {
-        (*(*f).next).prev = (*f).prev;
+        (*(*f).next).previous = (*f).previous;
     }
     LIST.unlock();
     free(f.cast());
 }
 
-impl File {
-    /// Makes sure of a buffer. Without memory for one, a few bytes of our own serve.
-    unsafe fn ensure_buffer(&mut self) {
-        if self.buf.is_null() {
-            self.buf = malloc(UNGET + BUFSIZ).cast();
-            self.own_buf = true;
-            self.room = BUFSIZ;
-            self.at = UNGET;
-            self.end = UNGET;
-            if self.buf.is_null() {
-                // `error` ends the operation that wanted it.
-                self.own_buf = false;
-                self.room = 0;
-                self.error = true;
-            }
-        }
-        if self.buffering == Buffering::Undecided {
-            let saved = get();
-            self.buffering = if crate::termios::isatty(self.fd) != 0 {
-                Buffering::Line
-            } else {
-                Buffering::Full
-            };
-            set(saved);
-        }
-    }
-
-    unsafe fn write_out(&mut self, mut p: *const u8, mut n: usize) -> bool {
-        while n > 0 {
-            let r = door!(write, self.fd, p, n);
-            if r == -(libc::EINTR as isize) {
-                continue;
-            }
-            if cvt(r) < 0 {
-                self.error = true;
-                return false;
-            }
-            p = p.add(r as usize);
-            n -= r as usize;
-        }
-        true
-    }
-
-    /// Writes what waits to be written; drops what was read ahead, seeking back over it.
-    pub unsafe fn flush(&mut self) -> bool {
-        let mut ok = true;
-        match self.mode {
-            Mode::Writing => ok = self.write_out(self.buf.add(self.at), self.end - self.at),
-            Mode::Reading if self.end > self.at => {
-                // Fails on a pipe, which has no way back; then it is merely dropped.
-                door!(
-                    lseek,
-                    self.fd,
-                    self.at as i64 - self.end as i64,
-                    libc::SEEK_CUR
-                );
-            }
-            _ => {}
-        }
-        self.at = UNGET;
-        self.end = UNGET;
-        self.mode = Mode::Idle;
-        ok
-    }
-
-    pub unsafe fn write(&mut self, data: &[u8]) -> bool {
-        if self.mode != Mode::Writing {
-            self.flush();
-            self.ensure_buffer();
-            self.mode = Mode::Writing;
-        }
-        if self.buffering == Buffering::None || self.room == 0 {
-            return self.write_out(data.as_ptr(), data.len());
-        }
-        let room = UNGET + self.room - self.end;
-        if data.len() > room {
-            if !self.flush() {
-                return false;
-            }
-            self.mode = Mode::Writing;
-            if data.len() >= self.room {
-                return self.write_out(data.as_ptr(), data.len());
-            }
-        }
-        memcpy(
-            self.buf.add(self.end).cast(),
-            data.as_ptr().cast(),
-            data.len(),
-        );
-        self.end += data.len();
-        if self.buffering == Buffering::Line && data.contains(&b'\n') {
-            let ok = self.flush();
-            self.mode = Mode::Writing;
-            return ok;
-        }
-        true
-    }
-
-    /// Makes `at..end` hold something to read; false at the end or on an error.
-    pub unsafe fn fill(&mut self) -> bool {
-        if self.mode != Mode::Reading {
-            self.flush();
-            self.ensure_buffer();
-            self.mode = Mode::Reading;
-        }
-        if self.at < self.end {
-            return true;
-        }
-        if self.eof || self.room == 0 {
-            return false;
-        }
-        if self.fd == 0 && STDOUT.buffering == Buffering::Line {
-            // A prompt without a newline must be seen before the answer is waited for.
-            fflush(&raw mut STDOUT);
-        }
-        let n = if self.buffering == Buffering::None {
-            1
-        } else {
-            self.room
-        };
-        loop {
-            let r = door!(read, self.fd, self.buf.add(UNGET), n);
-            if r == -(libc::EINTR as isize) {
-                continue;
-            }
-            self.at = UNGET;
-            self.end = UNGET + r.max(0) as usize;
-            self.eof = r == 0;
-            self.error |= cvt(r) < 0;
-            return r > 0;
-        }
-    }
-}
-
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fflush(f: *mut File) -> c_int {
-    if f.is_null() {
-        return if flush_all() { 0 } else { -1 };
-    }
-    if locked(f, |f| f.flush()) { 0 } else { -1 }
+    let ok = if f.is_null() {
+        flush_all()
+    } else {
+        locked(f, |f| f.flush())
+    };
+    if ok { 0 } else { -1 }
 }
 
-/// All files' waiting output. True if it all went out.
+/// A prompt without a newline must be seen before the answer is waited for.
+pub fn flush_prompt() {
+    // SAFETY: a static file.
+    unsafe {
+        let f = &raw mut STDOUT;
+        if (*f).holds.load(Relaxed) == OUTPUT {
+            locked(f, |f| f.buffering != Buffering::Line || f.flush());
+        }
+    }
+}
+
+/// All files' waiting output, and standard input's place. True if it all went out.
 pub fn flush_all() -> bool {
     // SAFETY: the list's files live until `dispose`, which takes the same lock.
     unsafe {
         let mut ok = true;
-        for f in [&raw mut STDOUT, &raw mut STDERR] {
-            if (*f).mode == Mode::Writing {
+        let mut flush = |f: *mut File| {
+            if (*f).holds.load(Relaxed) == OUTPUT {
                 ok &= locked(f, |f| f.flush());
             }
-        }
-        if (*(&raw const STDIN)).mode == Mode::Reading {
-            ok &= locked(&raw mut STDIN, |f| f.flush());
-        }
+        };
+        flush(&raw mut STDOUT);
+        flush(&raw mut STDERR);
         LIST.lock();
         let mut f = OPEN;
         while !f.is_null() {
-            if (*f).mode == Mode::Writing {
-                ok &= locked(f, |f| f.flush());
-            }
+            flush(f);
             f = (*f).next;
         }
         LIST.unlock();
+        // Somebody may be waiting for input at this moment.
+        let f = &raw mut STDIN;
+        if (*f).holds.load(Relaxed) == INPUT && take(f) {
+            ok &= (*f).stream.flush();
+            funlockfile(f);
+        }
         ok
     }
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn setvbuf(f: *mut File, buf: *mut c_char, mode: c_int, len: usize) -> c_int {
-    if !(0..=2).contains(&mode) {
-        return fail(libc::EINVAL) as c_int;
+/// The child's only thread is the caller, of which the files know by the number that it had in the parent.
+pub unsafe fn after_fork_child(parent: c_int) {
+    let adopt = |f: *mut File| {
+        let owner = &(*f).owner;
+        let held = owner.load(Relaxed) & !CONTENDED;
+        if held != 0 && held == parent as u32 {
+            owner.store(tcb::tid() as u32, Relaxed);
+        } else {
+            owner.store(0, Relaxed);
+            (*f).depth.set(0);
+        }
+    };
+    for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {
+        adopt(f);
     }
-    locked(f, |f| {
-        f.buffering = [Buffering::Full, Buffering::Line, Buffering::None][mode as usize];
-        if !buf.is_null() && len > UNGET && f.mode == Mode::Idle && !f.own_buf {
-            f.buf = buf.cast();
-            f.room = len - UNGET;
-            f.at = UNGET;
-            f.end = UNGET;
-        }
-    });
-    0
-}
-
-pub fn before_fork() {
-    LIST.lock();
-}
-pub fn after_fork_parent() {
-    LIST.unlock();
-}
-/// The child's only thread is the caller: nobody else holds a file any more.
-pub fn after_fork_child() {
-    LIST.reset();
-    // SAFETY: single-threaded here.
-    unsafe {
-        for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {
-            (*f).owner.store(0, Relaxed);
-            (*f).depth = 0;
-        }
-        let mut f = OPEN;
-        while !f.is_null() {
-            (*f).owner.store(0, Relaxed);
-            (*f).depth = 0;
-            f = (*f).next;
-        }
+    let mut f = OPEN;
+    while !f.is_null() {
+        adopt(f);
+        f = (*f).next;
     }
 }

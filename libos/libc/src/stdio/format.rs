@@ -1,9 +1,8 @@
-//! The language of `printf`: `%[flags][width][.precision][length]conversion`, with `%n$` and `*m$`
-//! left out.
+//! The language of `printf`: `%[n$][flags][width][.precision][length]conversion`.
 
+use super::args::{Args, Kind, VaList};
 use super::number;
-use super::variadic::VaList;
-use crate::string::{bytes, strnlen};
+use crate::string::{bytes, strchr, strnlen};
 use core::ffi::{c_char, c_int};
 
 /// Where formatted bytes go; false when they cannot.
@@ -73,12 +72,8 @@ impl Out<'_> {
     }
 }
 
-/// A number in the format, or the next `int` for `*`.
-unsafe fn amount(p: &mut *const u8, ap: &mut VaList) -> i64 {
-    if **p == b'*' {
-        *p = p.add(1);
-        return ap.word() as i32 as i64;
-    }
+/// Digits of the format; 0 without any.
+unsafe fn digits(p: &mut *const u8) -> i64 {
     let mut n = 0i64;
     while (**p).is_ascii_digit() {
         n = (n * 10 + (**p - b'0') as i64).min(i32::MAX as i64);
@@ -87,7 +82,28 @@ unsafe fn amount(p: &mut *const u8, ap: &mut VaList) -> i64 {
     n
 }
 
-unsafe fn spec(p: &mut *const u8, ap: &mut VaList) -> Spec {
+/// `n$`, if that is what comes next: the argument's number. Without one it is 0.
+unsafe fn place(p: &mut *const u8) -> usize {
+    let mut end = *p;
+    let n = digits(&mut end);
+    if **p == b'0' || n == 0 || *end != b'$' {
+        return 0;
+    }
+    *p = end.add(1);
+    n as usize
+}
+
+/// A number in the format, or for `*` an argument.
+unsafe fn amount(p: &mut *const u8, args: &mut Args) -> i64 {
+    if **p == b'*' {
+        *p = p.add(1);
+        let place = place(p);
+        return args.get(place, Kind::Word) as i32 as i64;
+    }
+    digits(p)
+}
+
+unsafe fn spec(p: &mut *const u8, args: &mut Args) -> Spec {
     let mut s = Spec::default();
     loop {
         match **p {
@@ -101,17 +117,20 @@ unsafe fn spec(p: &mut *const u8, ap: &mut VaList) -> Spec {
         }
         *p = p.add(1);
     }
-    let width = amount(p, ap);
+    let width = amount(p, args);
     s.left |= width < 0;
     s.width = width.unsigned_abs() as usize;
     if **p == b'.' {
         *p = p.add(1);
-        s.precision = usize::try_from(amount(p, ap)).ok();
+        s.precision = usize::try_from(amount(p, args)).ok();
     }
     s
 }
 
-/// Length modifiers, as the size of the integer in bytes; 16 stands for `L`.
+/// The size that stands for `L`.
+const LONG: usize = 16;
+
+/// Length modifiers, as the size of the integer in bytes.
 unsafe fn length(p: &mut *const u8) -> usize {
     let mut size = 4;
     loop {
@@ -119,7 +138,7 @@ unsafe fn length(p: &mut *const u8) -> usize {
             b'h' if size == 2 => 1,
             b'h' => 2,
             b'l' | b'q' | b'j' | b'z' | b't' => 8,
-            b'L' => 16,
+            b'L' => LONG,
             _ => return size,
         };
         *p = p.add(1);
@@ -150,78 +169,94 @@ pub unsafe fn format(sink: &mut dyn Sink, fmt: *const c_char, ap: &mut VaList) -
         count: 0,
         failed: false,
     };
+    let mut args = Args::new(ap);
+    if !strchr(fmt, b'$' as c_int).is_null() {
+        // Arguments by number have to be fetched in their order: the format is read for their types first.
+        args.learning = true;
+        if !run(&mut out, fmt, &mut args) || !args.fetch_all() {
+            return crate::errno::fail(libc::EINVAL) as c_int;
+        }
+    }
+    if !run(&mut out, fmt, &mut args) {
+        return crate::errno::fail(libc::EINVAL) as c_int;
+    }
+    if out.failed {
+        return -1;
+    }
+    c_int::try_from(out.count).unwrap_or_else(|_| crate::errno::fail(libc::EOVERFLOW) as c_int)
+}
+
+/// False if the format is not one.
+unsafe fn run(out: &mut Out, fmt: *const c_char, args: &mut Args) -> bool {
     let mut p = fmt.cast::<u8>();
     loop {
         let start = p;
         while *p != 0 && *p != b'%' {
             p = p.add(1);
         }
-        out.put(core::slice::from_raw_parts(
-            start,
-            p.offset_from_unsigned(start),
-        ));
+        if !args.learning {
+            let text = core::slice::from_raw_parts(start, p.offset_from_unsigned(start));
+            out.put(text);
+        }
         if *p == 0 {
-            break;
+            return true;
         }
         p = p.add(1);
-        let s = spec(&mut p, ap);
+        let place = place(&mut p);
+        let s = spec(&mut p, args);
         let size = length(&mut p);
         let conversion = *p;
         p = p.add(1);
-        match conversion {
-            b'd' | b'i' => number::decimal(&mut out, s, signed(ap.word(), size)),
-            b'u' | b'o' | b'x' | b'X' | b'b' | b'B' => {
-                number::unsigned(&mut out, s, conversion, unsigned(ap.word(), size))
+        let value = match conversion {
+            b'%' | b'm' => 0,
+            b'd' | b'i' | b'u' | b'o' | b'x' | b'X' | b'b' | b'B' | b'p' | b'c' | b's' | b'n' => {
+                args.get(place, Kind::Word)
             }
-            b'p' => {
-                let s = Spec { alt: true, ..s };
-                number::unsigned(&mut out, s, b'x', ap.word());
+            b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'a' | b'A' if size == LONG => {
+                args.get(place, Kind::LongDouble)
             }
-            b'c' => out.field(
-                &Spec { zero: false, ..s },
-                b"",
-                0,
-                [&[ap.word() as u8], b""],
-                0,
-            ),
-            b's' => {
-                let text = ap.word() as *const c_char;
-                let text = if text.is_null() {
-                    c"(null)".as_ptr()
-                } else {
-                    text
-                };
-                let n = strnlen(text, s.precision.unwrap_or(usize::MAX >> 1));
-                let text = core::slice::from_raw_parts(text.cast::<u8>(), n);
-                out.field(&Spec { zero: false, ..s }, b"", 0, [text, b""], 0);
-            }
-            b'm' => {
-                let text = bytes(crate::strerror::strerror(crate::errno::get()));
-                out.field(&Spec { zero: false, ..s }, b"", 0, [text, b""], 0);
-            }
-            b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'a' | b'A' => {
-                let v = if size == 16 {
-                    ap.long_double()
-                } else {
-                    ap.double()
-                };
-                number::float(&mut out, s, conversion, v);
-            }
-            b'n' => {
-                let at = ap.word() as *mut u8;
-                match size {
-                    1 => *at = out.count as u8,
-                    2 => *at.cast() = out.count as u16,
-                    4 => *at.cast() = out.count as u32,
-                    _ => *at.cast() = out.count as u64,
-                }
-            }
-            b'%' => out.put(b"%"),
-            _ => return crate::errno::fail(libc::EINVAL) as c_int,
+            b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'a' | b'A' => args.get(place, Kind::Double),
+            _ => return false,
+        };
+        if !args.learning {
+            convert(out, s, size, conversion, value);
         }
     }
-    if out.failed {
-        return -1;
+}
+
+unsafe fn convert(out: &mut Out, s: Spec, size: usize, conversion: u8, value: u64) {
+    let text = Spec { zero: false, ..s };
+    match conversion {
+        b'd' | b'i' => number::decimal(out, s, signed(value, size)),
+        b'u' | b'o' | b'x' | b'X' | b'b' | b'B' => {
+            number::unsigned(out, s, conversion, unsigned(value, size))
+        }
+        b'p' => number::unsigned(out, Spec { alt: true, ..s }, b'x', value),
+        b'c' => out.field(&text, b"", 0, [&[value as u8], b""], 0),
+        b's' => {
+            let at = if value == 0 {
+                c"(null)".as_ptr()
+            } else {
+                value as *const c_char
+            };
+            let n = strnlen(at, s.precision.unwrap_or(usize::MAX >> 1));
+            let bytes = core::slice::from_raw_parts(at.cast::<u8>(), n);
+            out.field(&text, b"", 0, [bytes, b""], 0);
+        }
+        b'm' => {
+            let why = bytes(crate::strerror::strerror(crate::errno::get()));
+            out.field(&text, b"", 0, [why, b""], 0);
+        }
+        b'n' => {
+            let at = value as *mut u8;
+            match size {
+                1 => *at = out.count as u8,
+                2 => *at.cast() = out.count as u16,
+                4 => *at.cast() = out.count as u32,
+                _ => *at.cast() = out.count as u64,
+            }
+        }
+        b'%' => out.put(b"%"),
+        _ => number::float(out, s, conversion, f64::from_bits(value)),
     }
-    c_int::try_from(out.count).unwrap_or_else(|_| crate::errno::fail(libc::EOVERFLOW) as c_int)
 }

@@ -1,127 +1,34 @@
-//! The functions on a `FILE`.
+//! The functions that read and write a `FILE`.
 
-use super::file::{
-    BUFSIZ, File, Mode, UNGET, dispose, flush_all, locked, new, stderr, stdin, stdout,
-};
-use crate::errno::{cvt, cvt_int, fail};
+use super::file::{File, locked, stderr, stdin, stdout};
+use super::stream::{Mode, Stream};
+use crate::errno::{cvt, fail};
 use crate::malloc::realloc;
 use crate::string::{bytes, memcpy};
 use core::ffi::{c_char, c_int, c_long, c_void};
 use core::ptr::null_mut;
 use core::slice::from_raw_parts;
 
-const EOF: c_int = -1;
-
-/// `r w a` with `+ x e`, as open flags.
-unsafe fn flags(mode: *const c_char) -> Option<c_int> {
-    let mode = bytes(mode);
-    let plus = mode.contains(&b'+');
-    let mut flags = match mode.first()? {
-        b'r' => 0,
-        b'w' => libc::O_CREAT | libc::O_TRUNC,
-        b'a' => libc::O_CREAT | libc::O_APPEND,
-        _ => {
-            fail(libc::EINVAL);
-            return None;
-        }
-    };
-    flags |= match (plus, mode[0]) {
-        (true, _) => libc::O_RDWR,
-        (_, b'r') => libc::O_RDONLY,
-        _ => libc::O_WRONLY,
-    };
-    if mode.contains(&b'x') {
-        flags |= libc::O_EXCL;
-    }
-    if mode.contains(&b'e') {
-        flags |= libc::O_CLOEXEC;
-    }
-    Some(flags)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fopen(path: *const c_char, mode: *const c_char) -> *mut File {
-    let Some(flags) = flags(mode) else {
-        return null_mut();
-    };
-    let fd = cvt_int(door!(openat, libc::AT_FDCWD, path, flags, 0o666));
-    if fd < 0 {
-        return null_mut();
-    }
-    let f = new(fd);
-    if f.is_null() {
-        door!(close, fd);
-    } else {
-        (*f).append = flags & libc::O_APPEND != 0;
-    }
-    f
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fdopen(fd: c_int, mode: *const c_char) -> *mut File {
-    let Some(want) = flags(mode) else {
-        return null_mut();
-    };
-    let have = cvt_int(door!(fcntl, fd, libc::F_GETFL, 0));
-    if have < 0 {
-        return null_mut();
-    }
-    if want & libc::O_APPEND != 0 && have & libc::O_APPEND == 0 {
-        door!(fcntl, fd, libc::F_SETFL, have | libc::O_APPEND);
-    }
-    if want & libc::O_CLOEXEC != 0 {
-        door!(fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC);
-    }
-    new(fd)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn freopen(
-    path: *const c_char,
-    mode: *const c_char,
-    f: *mut File,
-) -> *mut File {
-    let Some(flags) = flags(mode) else {
-        return null_mut();
-    };
-    let ok = locked(f, |f| {
-        f.flush();
-        let fd = cvt_int(door!(openat, libc::AT_FDCWD, path, flags, 0o666));
-        if fd < 0 {
-            return false;
-        }
-        if fd != f.fd {
-            door!(dup3, fd, f.fd, flags & libc::O_CLOEXEC);
-            door!(close, fd);
-        }
-        f.eof = false;
-        f.error = false;
-        true
-    });
-    if ok { f } else { null_mut() }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fclose(f: *mut File) -> c_int {
-    let (ok, fd) = locked(f, |f| (f.flush(), f.fd));
-    dispose(f);
-    let r = cvt_int(door!(close, fd));
-    if ok { r } else { EOF }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fcloseall() -> c_int {
-    if flush_all() { 0 } else { EOF }
-}
+pub const EOF: c_int = -1;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fileno(f: *mut File) -> c_int {
-    (*f).fd
+    (*f).stream.fd
+}
+
+/// The bytes of `n` items; an error of the file if there is no such number.
+unsafe fn total(size: usize, n: usize, f: *mut File) -> usize {
+    let bytes = size.checked_mul(n).filter(|&n| n <= isize::MAX as usize);
+    bytes.unwrap_or_else(|| {
+        fail(libc::EOVERFLOW);
+        locked(f, |f| f.error = true);
+        0
+    })
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fread(p: *mut c_void, size: usize, n: usize, f: *mut File) -> usize {
-    let total = size * n;
+    let total = total(size, n, f);
     if total == 0 {
         return 0;
     }
@@ -141,20 +48,23 @@ pub unsafe extern "C" fn fread(p: *mut c_void, size: usize, n: usize, f: *mut Fi
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fwrite(p: *const c_void, size: usize, n: usize, f: *mut File) -> usize {
-    let total = size * n;
+    let total = total(size, n, f);
     if total == 0 {
         return 0;
     }
-    if locked(f, |f| f.write(from_raw_parts(p.cast(), total))) {
-        n
-    } else {
-        0
-    }
+    locked(f, |f| f.write(from_raw_parts(p.cast(), total))) / size
+}
+
+/// Writes the parts, and together if the stream is unbuffered.
+unsafe fn write_all(f: &mut Stream, parts: &[&[u8]]) -> bool {
+    let (taken, out) = f.at_once(|f| parts.iter().all(|part| f.write(part) == part.len()));
+    taken && out
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fputs(s: *const c_char, f: *mut File) -> c_int {
-    if locked(f, |f| f.write(bytes(s))) {
+    let s = bytes(s);
+    if locked(f, |f| f.write(s)) == s.len() {
         0
     } else {
         EOF
@@ -163,7 +73,7 @@ pub unsafe extern "C" fn fputs(s: *const c_char, f: *mut File) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn puts(s: *const c_char) -> c_int {
-    if locked(stdout, |f| f.write(bytes(s)) && f.write(b"\n")) {
+    if locked(stdout, |f| write_all(f, &[bytes(s), b"\n"])) {
         0
     } else {
         EOF
@@ -172,7 +82,7 @@ pub unsafe extern "C" fn puts(s: *const c_char) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fputc(c: c_int, f: *mut File) -> c_int {
-    if locked(f, |f| f.write(&[c as u8])) {
+    if locked(f, |f| f.write(&[c as u8])) == 1 {
         c as u8 as c_int
     } else {
         EOF
@@ -216,10 +126,7 @@ pub unsafe extern "C" fn ungetc(c: c_int, f: *mut File) -> c_int {
         return EOF;
     }
     locked(f, |f| {
-        if f.mode != Mode::Reading {
-            f.fill();
-        }
-        if f.at == 0 || f.buf.is_null() {
+        if !f.start_reading() || f.at == 0 {
             return EOF;
         }
         f.at -= 1;
@@ -236,6 +143,8 @@ pub unsafe extern "C" fn fgets(s: *mut c_char, n: c_int, f: *mut File) -> *mut c
     }
     let room = n as usize - 1;
     let (done, failed) = locked(f, |f| {
+        // Of an error that was there before, this call knows nothing.
+        let before = core::mem::take(&mut f.error);
         let mut done = 0;
         while done < room && f.fill() {
             let have = from_raw_parts(f.buf.add(f.at), (f.end - f.at).min(room - done));
@@ -250,7 +159,9 @@ pub unsafe extern "C" fn fgets(s: *mut c_char, n: c_int, f: *mut File) -> *mut c
                 break;
             }
         }
-        (done, f.error)
+        let failed = f.error;
+        f.error |= before;
+        (done, failed)
     });
     if (done == 0 && room > 0) || failed {
         return null_mut();
@@ -306,14 +217,11 @@ pub unsafe extern "C" fn getline(line: *mut *mut c_char, room: *mut usize, f: *m
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fseeko(f: *mut File, at: i64, whence: c_int) -> c_int {
-    locked(f, |f| {
-        // `flush` also moves the kernel's place back to where the reader is.
-        if !f.flush() || cvt(door!(lseek, f.fd, at, whence)) < 0 {
-            return -1;
-        }
-        f.eof = false;
+    if locked(f, |f| f.seek(at, whence)) {
         0
-    })
+    } else {
+        -1
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -346,50 +254,46 @@ pub unsafe extern "C" fn ftell(f: *mut File) -> c_long {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rewind(f: *mut File) {
-    fseeko(f, 0, libc::SEEK_SET);
-    (*f).error = false;
+    locked(f, |f| {
+        f.seek(0, libc::SEEK_SET);
+        f.error = false;
+    });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn feof(f: *mut File) -> c_int {
-    (*f).eof as c_int
+    locked(f, |f| f.eof) as c_int
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferror(f: *mut File) -> c_int {
-    (*f).error as c_int
+    locked(f, |f| f.error) as c_int
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clearerr(f: *mut File) {
-    (*f).eof = false;
-    (*f).error = false;
+    locked(f, |f| {
+        f.eof = false;
+        f.error = false;
+    });
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn setbuf(f: *mut File, buf: *mut c_char) {
-    super::file::setvbuf(
-        f,
-        buf,
-        if buf.is_null() { 2 } else { 0 },
-        BUFSIZ.max(UNGET + 1),
-    );
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn setlinebuf(f: *mut File) {
-    super::file::setvbuf(f, null_mut(), 1, 0);
+/// A message of the library's own on standard error, in one piece.
+pub unsafe fn tell(parts: &[&[u8]]) {
+    locked(stderr, |f| write_all(f, parts));
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn perror(what: *const c_char) {
-    let text = crate::strerror::strerror(crate::errno::get());
-    locked(stderr, |f| {
-        if !what.is_null() && *what != 0 {
-            f.write(bytes(what));
-            f.write(b": ");
-        }
-        f.write(bytes(text));
-        f.write(b"\n");
-    });
+    tell_of(what, crate::strerror::strerror(crate::errno::get()));
+}
+
+/// `what: text`, or the text alone.
+pub unsafe fn tell_of(what: *const c_char, text: *const c_char) {
+    let (what, colon): (&[u8], &[u8]) = if what.is_null() || *what == 0 {
+        (b"", b"")
+    } else {
+        (bytes(what), b": ")
+    };
+    tell(&[what, colon, bytes(text), b"\n"]);
 }

@@ -1,6 +1,59 @@
-//! The lines of a small file of `/etc`.
+//! The lines of a small file of `/etc`, and the room that one is read into.
 
+use crate::malloc::{free, realloc};
 use core::ffi::{c_char, c_int};
+use core::ptr::null_mut;
+
+/// The caller's buffer, or one of ours that grows with what it is to hold.
+pub struct Room {
+    pub at: *mut c_char,
+    pub len: usize,
+    grows: bool,
+}
+
+impl Room {
+    pub const fn growing() -> Room {
+        Room {
+            at: null_mut(),
+            len: 0,
+            grows: true,
+        }
+    }
+
+    pub fn fixed(at: *mut c_char, len: usize) -> Room {
+        Room {
+            at,
+            len,
+            grows: false,
+        }
+    }
+
+    /// Makes sure of so many bytes.
+    pub unsafe fn ensure(&mut self, n: usize) -> Result<(), c_int> {
+        if n <= self.len {
+            return Ok(());
+        }
+        if !self.grows {
+            return Err(libc::ERANGE);
+        }
+        let len = n.max(2 * self.len).max(256);
+        let at = realloc(self.at.cast(), len);
+        if at.is_null() {
+            return Err(libc::ENOMEM);
+        }
+        (self.at, self.len) = (at.cast(), len);
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.grows {
+            // SAFETY: this value's own block, or null.
+            unsafe { free(self.at.cast()) };
+        }
+    }
+}
 
 pub struct Lines {
     fd: c_int,
@@ -30,7 +83,7 @@ impl Lines {
     }
 
     /// The next line, NUL-ended, without its newline. `Err(ERANGE)` when it does not fit.
-    pub unsafe fn next(&mut self, out: *mut c_char, len: usize) -> Result<bool, c_int> {
+    pub unsafe fn next(&mut self, room: &mut Room) -> Result<bool, c_int> {
         let mut n = 0;
         loop {
             if self.at == self.end {
@@ -54,14 +107,12 @@ impl Lines {
                 self.buf[self.at]
             };
             self.at = (self.at + 1).min(self.end);
-            if n >= len {
-                return Err(libc::ERANGE);
-            }
+            room.ensure(n + 1)?;
             if c == b'\n' {
-                *out.add(n) = 0;
+                *room.at.add(n) = 0;
                 return Ok(true);
             }
-            *out.add(n) = c as c_char;
+            *room.at.add(n) = c as c_char;
             n += 1;
         }
     }

@@ -1,29 +1,22 @@
 //! `<stdio.h>`: buffered files, and the formatter behind `printf`.
 
+mod args;
 mod file;
 mod format;
 mod io;
 mod lines;
 mod number;
+mod open;
 mod popen;
+mod stream;
 mod variadic;
 
-pub use file::{after_fork_child, after_fork_parent, before_fork, flush_all};
-pub use lines::Lines;
+pub use file::{LIST, after_fork_child, flush_all};
+pub use io::{tell, tell_of};
+pub use lines::{Lines, Room};
 
 use core::ffi::c_char;
 use core::fmt;
-
-/// The descriptor 2, for the library's own last words.
-pub struct Stderr;
-
-impl fmt::Write for Stderr {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        // SAFETY: a slice's own bytes.
-        let r = unsafe { door!(write, 2, s.as_ptr(), s.len()) };
-        if r < 0 { Err(fmt::Error) } else { Ok(()) }
-    }
-}
 
 /// A short text on the stack.
 pub struct Fixed<const N: usize> {

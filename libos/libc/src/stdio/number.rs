@@ -46,11 +46,12 @@ pub unsafe fn unsigned(out: &mut Out, mut s: Spec, conversion: u8, v: u64) {
         return;
     }
     let prefix: &[u8] = match conversion {
-        b'o' if s.alt && (v != 0 || s.precision == Some(0)) => {
-            // The leading zero counts among the digits.
-            s.precision = Some(s.precision.unwrap_or(0).max(text.bytes().len() + 1));
+        // The leading zero counts among the digits that a precision asks for.
+        b'o' if s.alt && s.precision.is_some() => {
+            s.precision = s.precision.map(|p| p.max(text.bytes().len() + 1));
             b""
         }
+        b'o' if s.alt && v != 0 => b"0",
         b'x' if s.alt && v != 0 => b"0x",
         b'X' if s.alt && v != 0 => b"0X",
         b'b' if s.alt && v != 0 => b"0b",

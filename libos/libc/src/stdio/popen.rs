@@ -1,7 +1,7 @@
 //! Files that are not opened by name: a command's output or input, and a temporary one.
 
 use super::file::{File, new};
-use super::io::fclose;
+use super::open::fclose;
 use crate::errno::{cvt, cvt_int, fail};
 use crate::string::bytes;
 use core::ffi::{c_char, c_int};
@@ -62,14 +62,14 @@ pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *
             fail(e);
         }
     } else {
-        (*f).pid = pid;
+        (*f).stream.pid = pid;
     }
     f
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pclose(f: *mut File) -> c_int {
-    let pid = (*f).pid;
+    let pid = (*f).stream.pid;
     fclose(f);
     let mut status = 0;
     loop {

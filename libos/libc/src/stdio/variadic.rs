@@ -1,84 +1,17 @@
-//! The variadic entry points of `printf`, and `va_list` itself.
+//! The entry points of `printf`.
 //!
 //! Stable Rust cannot define a variadic function. These are a few instructions that store the
-//! argument registers, build the `va_list` of AAPCS64 (section B.4: five fields, 32 bytes, passed by
-//! reference) and call the `v…` function.
+//! argument registers, build the `va_list` of AAPCS64 and call the `v…` function.
 
+use super::args::VaList;
 use super::file::{File, locked, stdout};
 use super::format::{Sink, format};
+use super::stream::{Buffering, Stream};
 use crate::errno::fail;
 use crate::malloc::realloc;
 use crate::string::memcpy;
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
-
-#[repr(C)]
-pub struct VaList {
-    stack: *mut u8,
-    gr_top: *mut u8,
-    vr_top: *mut u8,
-    gr_offs: c_int,
-    vr_offs: c_int,
-}
-
-impl VaList {
-    /// The next integer or pointer.
-    pub unsafe fn word(&mut self) -> u64 {
-        if self.gr_offs < 0 {
-            let p = self.gr_top.offset(self.gr_offs as isize);
-            self.gr_offs += 8;
-            return *p.cast();
-        }
-        let p = self.stack;
-        self.stack = p.add(8);
-        *p.cast()
-    }
-
-    pub unsafe fn double(&mut self) -> f64 {
-        if self.vr_offs < 0 {
-            let p = self.vr_top.offset(self.vr_offs as isize);
-            self.vr_offs += 16;
-            return *p.cast();
-        }
-        f64::from_bits({
-            let p = self.stack;
-            self.stack = p.add(8);
-            *p.cast()
-        })
-    }
-
-    /// A `long double` is 128 bits; it is printed with a double's precision.
-    pub unsafe fn long_double(&mut self) -> f64 {
-        let p = if self.vr_offs < 0 {
-            let p = self.vr_top.offset(self.vr_offs as isize);
-            self.vr_offs += 16;
-            p
-        } else {
-            let p = self.stack.map_addr(|a| (a + 15) & !15);
-            self.stack = p.add(16);
-            p
-        };
-        let bits = p.cast::<u128>().read_unaligned();
-        let sign = (bits >> 127) as u64;
-        let exp = (bits >> 112) as i64 & 0x7fff;
-        let frac = bits & ((1 << 112) - 1);
-        if exp == 0x7fff {
-            return if frac == 0 {
-                f64::INFINITY.copysign(-(sign as f64))
-            } else {
-                f64::NAN
-            };
-        }
-        if exp == 0 {
-            return f64::from_bits(sign << 63);
-        }
-        // 61 bits with the lost ones folded into the last, then one rounding to a double's 53.
-        let mantissa = (1u128 << 112) | frac;
-        let top = (mantissa >> 52) as u64 | (mantissa & ((1 << 52) - 1) != 0) as u64;
-        let v = libm::scalbn(top as f64, (exp - 16383 - 60).clamp(-3000, 3000) as c_int);
-        if sign != 0 { -v } else { v }
-    }
-}
 
 core::arch::global_asm!(
     // \named registers are parameters of the function itself; the list goes into the next one.
@@ -128,24 +61,10 @@ core::arch::global_asm!(
     "VARIADIC syslog, vsyslog, 2",
 );
 
-struct ToFile<'a>(&'a mut File);
-impl Sink for ToFile<'_> {
+struct ToStream<'a>(&'a mut Stream);
+impl Sink for ToStream<'_> {
     unsafe fn put(&mut self, s: &[u8]) -> bool {
-        self.0.write(s)
-    }
-}
-
-struct ToFd(c_int);
-impl Sink for ToFd {
-    unsafe fn put(&mut self, mut s: &[u8]) -> bool {
-        while !s.is_empty() {
-            let r = crate::unistd::write(self.0, s.as_ptr().cast(), s.len());
-            if r < 0 {
-                return false;
-            }
-            s = &s[r as usize..];
-        }
-        true
+        self.0.write(s) == s.len()
     }
 }
 
@@ -181,9 +100,17 @@ impl Sink for Growing {
     }
 }
 
+/// By one write if the stream is unbuffered and the text is not long.
+unsafe fn to_stream(f: &mut Stream, fmt: *const c_char, ap: *mut VaList) -> c_int {
+    match f.at_once(|f| format(&mut ToStream(f), fmt, &mut *ap)) {
+        (n, true) => n,
+        _ => -1,
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vfprintf(f: *mut File, fmt: *const c_char, ap: *mut VaList) -> c_int {
-    locked(f, |f| format(&mut ToFile(f), fmt, &mut *ap))
+    locked(f, |f| to_stream(f, fmt, ap))
 }
 
 #[unsafe(no_mangle)]
@@ -193,7 +120,7 @@ pub unsafe extern "C" fn vprintf(fmt: *const c_char, ap: *mut VaList) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vdprintf(fd: c_int, fmt: *const c_char, ap: *mut VaList) -> c_int {
-    format(&mut ToFd(fd), fmt, &mut *ap)
+    to_stream(&mut Stream::new(fd, Buffering::None), fmt, ap)
 }
 
 #[unsafe(no_mangle)]
@@ -244,10 +171,11 @@ pub unsafe extern "C" fn vasprintf(
 /// There is no log daemon: a message goes where its reader would look, to standard error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsyslog(_priority: c_int, fmt: *const c_char, ap: *mut VaList) {
-    let mut out = ToFd(2);
-    if format(&mut out, fmt, &mut *ap) >= 0 {
-        out.put(b"\n");
-    }
+    Stream::new(2, Buffering::None).at_once(|f| {
+        if format(&mut ToStream(f), fmt, &mut *ap) >= 0 {
+            f.write(b"\n");
+        }
+    });
 }
 
 #[unsafe(no_mangle)]

@@ -80,13 +80,14 @@ pub unsafe extern "C" fn localtime_r(t: *const i64, out: *mut tm) -> *mut tm {
     zone::LOCK.lock();
     zone::refresh();
     let at = zone::local(*t);
+    let name = zone::lasting(at.name);
     zone::LOCK.unlock();
     if !fill((*t).saturating_add(at.offset), out) {
         return null_mut();
     }
     (*out).tm_isdst = at.dst as c_int;
     (*out).tm_gmtoff = at.offset;
-    (*out).tm_zone = at.name;
+    (*out).tm_zone = name;
     out
 }
 
@@ -100,39 +101,47 @@ pub unsafe extern "C" fn timegm(t: *mut tm) -> i64 {
     }
 }
 
+/// Under the zone's lock: when it is `local` by the clocks, by summer time or standard time if `kind` (1, 0) says so.
+unsafe fn instant(local: i64, kind: c_int) -> i64 {
+    // The offset before and the one after a change in the neighbourhood: with `kind` deciding where both fit, and the earlier
+    // one where neither does (an hour that the clocks skip).
+    let near = [local.saturating_sub(86400), local.saturating_add(86400)];
+    let offsets = near.map(|t| zone::local(t).offset);
+    let right = |at: &zone::Local| kind < 0 || at.dst == (kind > 0);
+    let mut fits = None;
+    for offset in offsets {
+        let at = zone::local(local - offset);
+        if at.offset == offset {
+            if right(&at) {
+                return local - offset;
+            }
+            fits = fits.or(Some(local - offset));
+        }
+    }
+    let fallback = fits.unwrap_or(local - offsets[0]);
+    if kind < 0 {
+        return fallback;
+    }
+    // Asked for a kind of time that does not hold then: by the offset that it has when it next or last does.
+    const WEEK: i64 = 7 * 86400;
+    for weeks in 1..=53 {
+        for t in [fallback - weeks * WEEK, fallback + weeks * WEEK] {
+            let at = zone::local(t);
+            if right(&at) {
+                return local - at.offset;
+            }
+        }
+    }
+    // Never within a year: an hour is usual.
+    fallback + if kind > 0 { -3600 } else { 3600 }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mktime(t: *mut tm) -> i64 {
     let local = seconds(t);
     zone::LOCK.lock();
     zone::refresh();
-    // The offset before and the one after a change in the neighbourhood: with `tm_isdst` deciding
-    // where both fit, and the earlier one where neither does (an hour that the clocks skip).
-    let first = zone::local(local.saturating_sub(86400));
-    let second = zone::local(local.saturating_add(86400));
-    let fits = |offset: i64| {
-        let u = local - offset;
-        let at = zone::local(u);
-        (at.offset == offset).then_some((u, at.dst))
-    };
-    let want = (*t).tm_isdst;
-    let chosen = match (fits(first.offset), fits(second.offset)) {
-        (Some(a), Some(b)) if want >= 0 && a.1 != b.1 => {
-            if a.1 == (want > 0) {
-                a.0
-            } else {
-                b.0
-            }
-        }
-        (Some(a), other) => match (want, a.1, other) {
-            // Asked for a kind of time that does not hold then: as far off as the two differ.
-            (w, false, None) if w > 0 && first.offset != second.offset => {
-                a.0 - (second.offset - first.offset).abs()
-            }
-            _ => a.0,
-        },
-        (None, Some(b)) => b.0,
-        (None, None) => local - first.offset,
-    };
+    let chosen = instant(local, (*t).tm_isdst);
     zone::LOCK.unlock();
     if localtime_r(&raw const chosen, t).is_null() {
         -1
@@ -165,17 +174,26 @@ pub unsafe extern "C" fn localtime(t: *const i64) -> *mut tm {
     localtime_r(t, &raw mut SHARED)
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn asctime_r(t: *const tm, buf: *mut c_char) -> *mut c_char {
-    super::strftime::strftime(buf, 26, c"%a %b %e %H:%M:%S %Y\n".as_ptr(), t);
+/// What it says fits 26 bytes up to the year 9999, and in no more must it be put there.
+unsafe fn text(t: *const tm, buf: *mut c_char, len: usize) -> *mut c_char {
+    let format = c"%a %b %e %H:%M:%S %Y\n".as_ptr();
+    if super::strftime::strftime(buf, len, format, t) == 0 {
+        fail(libc::EOVERFLOW);
+        return null_mut();
+    }
     buf
 }
 
-static mut TEXT: [c_char; 32] = [0; 32];
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn asctime_r(t: *const tm, buf: *mut c_char) -> *mut c_char {
+    text(t, buf, 26)
+}
+
+static mut TEXT: [c_char; 40] = [0; 40];
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asctime(t: *const tm) -> *mut c_char {
-    asctime_r(t, (&raw mut TEXT).cast())
+    text(t, (&raw mut TEXT).cast(), 40)
 }
 
 #[unsafe(no_mangle)]
@@ -189,5 +207,9 @@ pub unsafe extern "C" fn ctime_r(t: *const i64, buf: *mut c_char) -> *mut c_char
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ctime(t: *const i64) -> *mut c_char {
-    ctime_r(t, (&raw mut TEXT).cast())
+    let broken = localtime(t);
+    if broken.is_null() {
+        return null_mut();
+    }
+    asctime(broken)
 }

@@ -1,6 +1,6 @@
 //! Clocks: read from the kernel's time page where it is, asked of the kernel otherwise.
 
-use crate::errno::{cvt, cvt_int, fail};
+use crate::errno::cvt_int;
 use crate::startup::aux;
 use crate::timepage::{AT_TIMEPAGE, SHIFT, TimePage};
 use core::ffi::{c_int, c_long, c_uint};
@@ -217,8 +217,5 @@ pub unsafe extern "C" fn stime(t: *const i64) -> c_int {
         tv_sec: *t,
         tv_nsec: 0,
     };
-    if cvt(door!(clock_settime, libc::CLOCK_REALTIME, &raw const ts)) < 0 {
-        return fail(crate::errno::get()) as c_int;
-    }
-    0
+    clock_settime(libc::CLOCK_REALTIME, &raw const ts)
 }

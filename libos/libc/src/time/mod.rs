@@ -6,3 +6,5 @@ mod rule;
 mod strftime;
 mod timers;
 mod zone;
+
+pub use zone::LOCK as ZONE_LOCK;

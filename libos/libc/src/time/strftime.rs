@@ -74,76 +74,85 @@ fn iso_week(t: &tm) -> (i64, i32) {
     }
 }
 
-fn conversion(o: &mut Out, c: u8, t: &tm) -> fmt::Result {
+/// What a conversion says about its padding: GNU's flags `-`, `_` and `0`; 0 for as usual.
+type Flag = u8;
+
+/// A number, filled up to a width with what is usual or wanted instead.
+fn number(o: &mut Out, n: i64, width: usize, usual: u8, flag: Flag) -> fmt::Result {
+    match if flag == 0 { usual } else { flag } {
+        b'-' => write!(o, "{n}"),
+        b'_' => write!(o, "{n:width$}"),
+        _ => write!(o, "{n:0width$}"),
+    }
+}
+
+fn conversion(o: &mut Out, c: u8, t: &tm, flag: Flag) -> fmt::Result {
     let year = t.tm_year as i64 + 1900;
-    let hour12 = if t.tm_hour % 12 == 0 {
-        12
-    } else {
-        t.tm_hour % 12
-    };
+    let hour12 = (t.tm_hour + 11).rem_euclid(12) + 1;
     let day = DAYS.get(t.tm_wday as usize).copied().unwrap_or("?");
     let month = MONTHS.get(t.tm_mon as usize).copied().unwrap_or("?");
     let sub = |o: &mut Out, f: &[u8]| run(o, f, t);
-    match c {
-        b'a' => o.write_str(day.get(..3).unwrap_or(day)),
-        b'A' => o.write_str(day),
-        b'b' | b'h' => o.write_str(month.get(..3).unwrap_or(month)),
-        b'B' => o.write_str(month),
-        b'c' => sub(o, b"%a %b %e %H:%M:%S %Y"),
-        b'C' => write!(o, "{:02}", year.div_euclid(100)),
-        b'd' => write!(o, "{:02}", t.tm_mday),
-        b'D' | b'x' => sub(o, b"%m/%d/%y"),
-        b'e' => write!(o, "{:2}", t.tm_mday),
-        b'F' => sub(o, b"%Y-%m-%d"),
-        b'g' => write!(o, "{:02}", iso_week(t).0.rem_euclid(100)),
-        b'G' => write!(o, "{}", iso_week(t).0),
-        b'H' => write!(o, "{:02}", t.tm_hour),
-        b'I' => write!(o, "{hour12:02}"),
-        b'j' => write!(o, "{:03}", t.tm_yday + 1),
-        b'k' => write!(o, "{:2}", t.tm_hour),
-        b'l' => write!(o, "{hour12:2}"),
-        b'm' => write!(o, "{:02}", t.tm_mon + 1),
-        b'M' => write!(o, "{:02}", t.tm_min),
-        b'n' => o.write_str("\n"),
-        b'p' => o.write_str(if t.tm_hour >= 12 { "PM" } else { "AM" }),
-        b'P' => o.write_str(if t.tm_hour >= 12 { "pm" } else { "am" }),
-        b'r' => sub(o, b"%I:%M:%S %p"),
-        b'R' => sub(o, b"%H:%M"),
-        b's' => {
-            let mut copy = *t;
-            // SAFETY: a `tm` of our own.
-            write!(o, "{}", unsafe { super::calendar::mktime(&raw mut copy) })
-        }
-        b'S' => write!(o, "{:02}", t.tm_sec),
-        b't' => o.write_str("\t"),
-        b'T' | b'X' => sub(o, b"%H:%M:%S"),
-        b'u' => write!(o, "{}", if t.tm_wday == 0 { 7 } else { t.tm_wday }),
-        b'U' => write!(o, "{:02}", (t.tm_yday + 7 - t.tm_wday) / 7),
-        b'V' => write!(o, "{:02}", iso_week(t).1),
-        b'w' => write!(o, "{}", t.tm_wday),
-        b'W' => write!(o, "{:02}", (t.tm_yday + 7 - (t.tm_wday + 6) % 7) / 7),
-        b'y' => write!(o, "{:02}", year.rem_euclid(100)),
-        b'Y' => write!(o, "{year}"),
-        b'z' if t.tm_isdst < 0 => Ok(()),
+    let (n, width, usual) = match c {
+        b'a' => return o.write_str(day.get(..3).unwrap_or(day)),
+        b'A' => return o.write_str(day),
+        b'b' | b'h' => return o.write_str(month.get(..3).unwrap_or(month)),
+        b'B' => return o.write_str(month),
+        b'c' => return sub(o, b"%a %b %e %H:%M:%S %Y"),
+        b'D' | b'x' => return sub(o, b"%m/%d/%y"),
+        b'F' => return sub(o, b"%Y-%m-%d"),
+        b'n' => return o.write_str("\n"),
+        b'p' => return o.write_str(if t.tm_hour >= 12 { "PM" } else { "AM" }),
+        b'P' => return o.write_str(if t.tm_hour >= 12 { "pm" } else { "am" }),
+        b'r' => return sub(o, b"%I:%M:%S %p"),
+        b'R' => return sub(o, b"%H:%M"),
+        b't' => return o.write_str("\t"),
+        b'T' | b'X' => return sub(o, b"%H:%M:%S"),
+        b'z' if t.tm_isdst < 0 => return Ok(()),
         b'z' => {
             let (sign, m) = (
                 if t.tm_gmtoff < 0 { '-' } else { '+' },
                 t.tm_gmtoff.abs() / 60,
             );
-            write!(o, "{sign}{:02}{:02}", m / 60, m % 60)
+            return write!(o, "{sign}{:02}{:02}", m / 60, m % 60);
         }
-        b'Z' if t.tm_isdst < 0 || t.tm_zone.is_null() => Ok(()),
+        b'Z' if t.tm_isdst < 0 || t.tm_zone.is_null() => return Ok(()),
         b'Z' => {
             // SAFETY: a zone's name is a C string, by whoever made the `tm`.
             let name = unsafe { crate::string::bytes(t.tm_zone) };
-            o.write_str(core::str::from_utf8(name).unwrap_or("?"))
+            return o.write_str(core::str::from_utf8(name).unwrap_or("?"));
         }
-        b'%' => o.write_str("%"),
+        b's' => {
+            let mut copy = *t;
+            // SAFETY: a `tm` of our own.
+            (unsafe { super::calendar::mktime(&raw mut copy) }, 1, b'0')
+        }
+        b'C' => (year.div_euclid(100), 2, b'0'),
+        b'd' => (t.tm_mday.into(), 2, b'0'),
+        b'e' => (t.tm_mday.into(), 2, b'_'),
+        b'g' => (iso_week(t).0.rem_euclid(100), 2, b'0'),
+        b'G' => (iso_week(t).0, 1, b'0'),
+        b'H' => (t.tm_hour.into(), 2, b'0'),
+        b'I' => (hour12.into(), 2, b'0'),
+        b'j' => (t.tm_yday as i64 + 1, 3, b'0'),
+        b'k' => (t.tm_hour.into(), 2, b'_'),
+        b'l' => (hour12.into(), 2, b'_'),
+        b'm' => (t.tm_mon as i64 + 1, 2, b'0'),
+        b'M' => (t.tm_min.into(), 2, b'0'),
+        b'S' => (t.tm_sec.into(), 2, b'0'),
+        b'u' => (if t.tm_wday == 0 { 7 } else { t.tm_wday.into() }, 1, b'0'),
+        b'U' => (((t.tm_yday + 7 - t.tm_wday) / 7).into(), 2, b'0'),
+        b'V' => (iso_week(t).1.into(), 2, b'0'),
+        b'w' => (t.tm_wday.into(), 1, b'0'),
+        b'W' => (((t.tm_yday + 7 - (t.tm_wday + 6) % 7) / 7).into(), 2, b'0'),
+        b'y' => (year.rem_euclid(100), 2, b'0'),
+        b'Y' => (year, 1, b'0'),
+        b'%' => return o.write_str("%"),
         other => {
             o.write_str("%")?;
-            o.write_char(other as char)
+            return o.write_char(other as char);
         }
-    }
+    };
+    number(o, n, width, usual, flag)
 }
 
 fn run(o: &mut Out, format: &[u8], t: &tm) -> fmt::Result {
@@ -160,13 +169,17 @@ fn run(o: &mut Out, format: &[u8], t: &tm) -> fmt::Result {
             o.at += 1;
             continue;
         }
-        // The alternatives of other locales are the plain ones here.
-        while let [b'E' | b'O' | b'-' | b'_' | b'0', rest @ ..] = f {
+        let mut flag = 0;
+        while let [c @ (b'E' | b'O' | b'-' | b'_' | b'0'), rest @ ..] = f {
+            // The alternatives of other locales are the plain ones here.
+            if !matches!(c, b'E' | b'O') {
+                flag = *c;
+            }
             f = rest;
         }
         let [c, rest @ ..] = f else { break };
         f = rest;
-        conversion(o, *c, t)?;
+        conversion(o, *c, t, flag)?;
     }
     Ok(())
 }

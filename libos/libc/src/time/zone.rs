@@ -3,10 +3,13 @@
 //!
 //! A zone file (TZif, RFC 8536) is a table of changes and, in its footer, the POSIX string for the
 //! time after the last. It is mapped and read in place.
+//!
+//! A `tm` may outlive the zone that it was made in, so the names of zones that programs get are never freed.
 
 use super::rule::{Posix, UTC, is_summer, parse_posix};
 use crate::lock::Lock;
-use crate::string::{bytes, put};
+use crate::malloc::{free, malloc};
+use crate::string::{bytes, put, strcmp};
 use core::ffi::{c_char, c_int, c_long};
 
 pub struct Zone {
@@ -103,6 +106,31 @@ fn by_rule(zone: &Posix, t: i64) -> Local {
         dst: i == 1,
         name: zone.names[i].as_ptr(),
     }
+}
+
+struct Name {
+    older: *const Name,
+    text: [c_char; 16],
+}
+static mut NAMES: *const Name = core::ptr::null();
+
+/// Under [`LOCK`]: the name, at a place where it stays. Without memory for one it is empty.
+pub unsafe fn lasting(name: *const c_char) -> *const c_char {
+    let mut known = NAMES;
+    while !known.is_null() {
+        if strcmp((*known).text.as_ptr(), name) == 0 {
+            return (*known).text.as_ptr();
+        }
+        known = (*known).older;
+    }
+    let new = malloc(size_of::<Name>()).cast::<Name>();
+    if new.is_null() || !put(bytes(name), (*new).text.as_mut_ptr(), 16) {
+        free(new.cast());
+        return c"".as_ptr();
+    }
+    (*new).older = NAMES;
+    NAMES = new;
+    (*new).text.as_ptr()
 }
 
 /// Under [`LOCK`]: what holds at `t`.
@@ -222,10 +250,11 @@ pub unsafe fn refresh() {
     }
     timezone = -zone.posix.offsets[0];
     daylight = zone.posix.summer.is_some() as c_int;
-    tzname = [
-        zone.posix.names[0].as_mut_ptr(),
-        zone.posix.names[1].as_mut_ptr(),
-    ];
+    tzname = zone
+        .posix
+        .names
+        .each_ref()
+        .map(|name| lasting(name.as_ptr()).cast_mut());
 }
 
 #[unsafe(no_mangle)]
