@@ -3,6 +3,9 @@
 use crate::base::{PhysAddr, VirtAddr};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+/// Where the kernel is linked, as `linker.ld` has it.
+pub const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
+
 /// The table that `linker.ld` writes. `*_lma` are offsets in the image: physical address = [`image_base`] + lma.
 /// All other addresses are virtual. Order and types are the linker script's: append only.
 #[repr(C)]
