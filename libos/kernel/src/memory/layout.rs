@@ -1,6 +1,6 @@
 //! Where the parts of the image are: the linker script's table.
 
-use crate::base::{PhysAddr, VirtAddr};
+use crate::base::PhysAddr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Where the kernel is linked, as `linker.ld` has it.
@@ -38,13 +38,6 @@ pub struct Layout {
     pub symbols_end: u64,
     /// Where programs see [`crate::time::page`]; among their constants.
     pub clock_page: u64,
-}
-
-impl Layout {
-    /// Entry point of every linked program (libc's `_start`).
-    pub fn entry_point(&self) -> VirtAddr {
-        VirtAddr(self.entry as usize)
-    }
 }
 
 static LAYOUT: AtomicPtr<Layout> = AtomicPtr::new(core::ptr::null_mut());

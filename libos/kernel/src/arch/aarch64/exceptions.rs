@@ -158,10 +158,7 @@ extern "C" fn on_kernel_sync(frame: &mut TrapFrame, esr: u64, far: u64) {
     let in_copy =
         (&raw const copy_user_start as usize..&raw const copy_user_end as usize).contains(&pc);
     if in_copy && far < KERNEL_HALF && matches!(esr >> 26, class::DATA_SAME) {
-        if let Err(info) = fault(esr, far, WhenFull::Fail) {
-            if info.signo == signal::SIGKILL {
-                crate::process::signal::send::end_process(current().process(), signal::SIGKILL);
-            }
+        if fault(esr, far, WhenFull::Fail).is_err() {
             frame.pc = &raw const copy_user_fault as u64;
         }
         return;

@@ -41,7 +41,7 @@ use super::paging::{Entry, FrameTables, PageTable, Slot};
 use super::source::PageSource;
 use super::{Protection, commit, hw};
 use crate::base::sync::SpinLockGuard;
-use crate::base::{PAGE_SIZE, PhysAddr, Result, SpinLock, VirtAddr};
+use crate::base::{PAGE_SIZE, PhysAddr, Result, SpinLock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
@@ -189,14 +189,6 @@ impl AddressSpace {
     pub fn kind(&self) -> ProgramKind {
         self.kind
     }
-    /// Physical address of the first translation table.
-    pub fn root(&self) -> PhysAddr {
-        self.root
-    }
-    /// The word in which `arch` keeps the space's hardware tag; starts as 0.
-    pub fn asid(&self) -> &AtomicU64 {
-        &self.asid
-    }
     /// First address above the main stack.
     pub fn stack_top(&self) -> usize {
         STACK_TOP
@@ -259,7 +251,7 @@ impl AddressSpace {
 
     #[inline(always)]
     fn flush_page(&self, va: usize) {
-        hw::flush_page(&self.asid, VirtAddr(va))
+        hw::flush_page(&self.asid, va)
     }
 
     /// Unmaps every page in `start..end`, all of it in areas, and gives the frames back. The lock is held.
