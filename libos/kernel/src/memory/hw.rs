@@ -28,9 +28,8 @@ mod imp {
     }
     /// Makes table writes visible to every core's table walker; enough for entries that were invalid before.
     #[inline(always)]
-    pub fn publish() {
-        // SAFETY: barriers only.
-        unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack, preserves_flags)) }
+    pub fn table_barrier() {
+        arch::mmu::table_barrier()
     }
     /// Forgets one translation on every core and waits until that is done.
     #[inline(always)]
@@ -89,7 +88,7 @@ mod imp {
         // SAFETY: callers pass two different whole frames.
         unsafe { core::ptr::copy_nonoverlapping(from, to, crate::base::PAGE_SIZE) }
     }
-    pub fn publish() {}
+    pub fn table_barrier() {}
     pub fn flush_page(_asid: &AtomicU64, _va: usize) {}
     pub fn flush_space(_asid: &AtomicU64) {}
     pub fn activate(_root: PhysAddr, _asid: &AtomicU64) {}

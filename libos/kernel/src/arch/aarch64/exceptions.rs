@@ -6,6 +6,8 @@ use crate::memory::{Access, Fault};
 use crate::process::signal::info::code;
 use crate::process::signal::{self, SigInfo};
 use crate::process::{current, scheduler};
+use aarch64_cpu::asm::barrier::{self, SY};
+use aarch64_cpu::registers::{ESR_EL1, Readable, VBAR_EL1, Writeable};
 use core::sync::atomic::Ordering;
 
 /// Exception classes (ESR_EL1.EC, Arm ARM D19.2.37).
@@ -182,10 +184,7 @@ extern "C" fn on_unexpected(frame: &mut TrapFrame, kind: u64) {
         2 => "SError",
         _ => "exception from AArch32",
     };
-    let esr: u64;
-    // SAFETY: reading a syndrome register.
-    unsafe { core::arch::asm!("mrs {}, esr_el1", out(reg) esr) };
-    crate::panic::fatal_exception(what, frame, esr, 0);
+    crate::panic::fatal_exception(what, frame, ESR_EL1.get(), 0);
 }
 
 /// Lets the last question through: see [`gic::SGI_REPORT`]. Exceptions mask FIQs on entry.
@@ -246,6 +245,6 @@ pub fn init() {
     unsafe extern "C" {
         static exception_vectors: u8;
     }
-    // SAFETY: the vectors are aligned and mapped; SP_EL1 is selected.
-    unsafe { core::arch::asm!("msr vbar_el1, {}", "isb", in(reg) &raw const exception_vectors) };
+    VBAR_EL1.set(&raw const exception_vectors as u64);
+    barrier::isb(SY);
 }

@@ -18,7 +18,8 @@ pub const ENTRIES: usize = 512;
 /// Bytes that one level-3 table maps.
 pub const LEAF_SPAN: usize = PAGE_SIZE * ENTRIES;
 
-/// A place in a level-3 table. Plain loads and stores: writers hold the space's lock, the other reader is the table walker.
+/// A place in a table. Plain loads, as writers hold the space's lock. The other reader is the table walker, of any core and at any
+/// moment: whoever finds an entry finds what was put before into the page or table that it leads to.
 #[repr(transparent)]
 pub struct Slot(AtomicU64);
 
@@ -29,7 +30,7 @@ impl Slot {
     }
     #[inline(always)]
     pub fn set(&self, e: Entry) {
-        self.0.store(e.0, Ordering::Relaxed)
+        self.0.store(e.0, Ordering::Release)
     }
 }
 

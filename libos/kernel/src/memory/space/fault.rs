@@ -223,7 +223,7 @@ impl AddressSpace {
         if *lesson {
             image::note_first_write(page);
         }
-        hw::publish();
+        hw::table_barrier();
         Ok(Outcome::Done)
     }
 
@@ -245,7 +245,7 @@ impl AddressSpace {
         let new = old.replaced(copy.into_raw()).written();
         // A first write to data or to the page of zeros says nothing about what comes after the next fork.
         slot.set(if old.is_owned() { new } else { new.cold() });
-        hw::publish();
+        hw::table_barrier();
         if old.is_owned() {
             // SAFETY: the slot held this reference until just now.
             drop(unsafe { Frame::from_raw(old.phys()) });
@@ -280,7 +280,7 @@ impl AddressSpace {
             hw::sync_instructions(crate::memory::phys_to_virt(new.phys()), PAGE_SIZE);
         }
         slot.set(new);
-        hw::publish();
+        hw::table_barrier();
         if old.is_owned() {
             // SAFETY: the slot held this reference until just now.
             drop(unsafe { Frame::from_raw(old.phys()) });
