@@ -19,7 +19,6 @@ pub mod ipc;
 pub mod memory;
 #[cfg(target_os = "none")]
 pub mod panic;
-#[cfg(target_os = "none")]
 pub mod platform;
 pub mod process;
 pub mod random;

@@ -11,8 +11,9 @@ pub const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
-    pub image_size: u64,
-    pub total_size: u64,
+    /// Bytes of the image's file, and of memory that it takes: the kernel's bss follows.
+    pub file_size: u64,
+    pub memory_size: u64,
     pub kernel_text_start: u64,
     pub kernel_text_end: u64,
     pub kernel_rodata_end: u64,

@@ -9,7 +9,7 @@ use crate::memory::layout;
 pub use crate::memory::layout::KERNEL_BASE;
 pub use crate::memory::linear::LINEAR_BASE;
 use aarch64_cpu::asm::barrier::{self, ISH, ISHST, NSH, SY};
-use aarch64_cpu::registers::{TTBR0_EL1, TTBR1_EL1, Writeable};
+use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, Readable, TTBR0_EL1, TTBR1_EL1, Writeable};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -47,8 +47,10 @@ struct Tables {
     next_device: usize,
 }
 
-/// Where tables come from: before the frame allocator runs, a bump pointer behind the image.
+/// Where tables come from: before the frame allocator runs, a bump pointer in room that boot has found.
 static EARLY_BUMP: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of that room: far more tables than RAM in so many ranges needs.
+pub const EARLY_ROOM: usize = 1 << 20;
 
 fn new_table() -> Result<usize> {
     let bump = EARLY_BUMP.load(Ordering::Relaxed);
@@ -105,12 +107,15 @@ fn map(mut va: usize, mut phys: usize, len: usize, attributes: u64) -> Result<()
     Ok(())
 }
 
-/// Builds the final tables for RAM `ranges` and switches to them. Returns the first free physical address behind the image
-/// and the tables. Runs once, on the boot core, on the early tables, which reach only the GiB of the image.
-pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
+/// Builds the final tables for `ram` and switches to them. They lie at `room`, in the GiB of the image, which is as far as the
+/// early tables reach; returns where they end. Runs once, on the boot core.
+pub fn init(image: usize, ram: &[Range<PhysAddr>], room: usize) -> usize {
+    // TCR_EL1.AS is set, and a space keeps its identifier as long as it lives.
+    let bits = ID_AA64MMFR0_EL1.read_as_enum(ID_AA64MMFR0_EL1::ASIDBits);
+    let wide = matches!(bits, Some(ID_AA64MMFR0_EL1::ASIDBits::Value::Bits_16));
+    assert!(wide, "address-space identifiers must have 16 bits");
     let l = layout();
-    let first = page_up(image + l.total_size as usize);
-    EARLY_BUMP.store(first, Ordering::Relaxed);
+    EARLY_BUMP.store(room, Ordering::Relaxed);
     let build = || -> Result<()> {
         EMPTY.store(new_table()?, Ordering::Relaxed);
         ROOT.store(new_table()?, Ordering::Relaxed);
@@ -126,15 +131,16 @@ pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
                     ),
             ),
         ];
-        for r in ranges {
-            let mut at = r.start;
+        for r in ram {
+            let last = page_down(r.end.0);
+            let mut at = page_up(r.start.0).min(last);
             for (start, end) in read_only {
-                let (start, end) = (start.clamp(at, r.end), end.clamp(at, r.end));
+                let (start, end) = (start.clamp(at, last), end.clamp(at, last));
                 map(LINEAR_BASE + at, at, start - at, NORMAL_RW)?;
                 map(LINEAR_BASE + start, start, end - start, NORMAL_RO)?;
                 at = end;
             }
-            map(LINEAR_BASE + at, at, r.end - at, NORMAL_RW)?;
+            map(LINEAR_BASE + at, at, last - at, NORMAL_RW)?;
         }
         let text = page_up(l.kernel_text_end as usize);
         let rodata = page_up(l.kernel_rodata_end as usize);
@@ -151,7 +157,9 @@ pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
     build().expect("the early bump allocator cannot fail");
     // SAFETY: the new tables map everything that the kernel uses at the same addresses as the early ones.
     unsafe { install() };
-    EARLY_BUMP.swap(0, Ordering::Relaxed)
+    let end = EARLY_BUMP.swap(0, Ordering::Relaxed);
+    assert!(end <= room + EARLY_ROOM, "early tables to {end:#x}");
+    end
 }
 
 /// Points the calling core at the kernel's tables and no program.
