@@ -102,7 +102,7 @@ fn end(victim: &Arc<Process>) {
             Err,
             "out of memory: killed process {} ({}), {} KiB resident",
             victim.pid,
-            alloc::string::String::from_utf8_lossy(&victim.comm()),
+            core::str::from_utf8(&victim.comm()).unwrap_or("?"),
             victim.space().resident_pages() * 4
         );
     }
