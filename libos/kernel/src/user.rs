@@ -135,9 +135,11 @@ impl<T: Plain> UserPtr<T> {
 
 impl<T: Plain> UserPtr<T> {
     /// Copies the two bytes at `offset` of each of `values`, and nothing else of them, into the program.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn write_halves(self, values: &[T], offset: usize) -> Result<()> {
         assert!(offset + 2 <= size_of::<T>() && offset.is_multiple_of(2));
         check(self.0, size_of_val(values))?;
+        crate::base::sync::may_fault();
         let src = values.as_ptr().cast::<u16>();
         let dst = self.0 as *mut u16;
         // SAFETY: `values` is live and has the half-words; the program's lie in its half and faults there are caught.
@@ -304,7 +306,8 @@ impl<'a> Buffer<'a> {
         if count > 1024 {
             return Err(Errno::EINVAL);
         }
-        let mut list = Vec::with_capacity(count);
+        let mut list = Vec::new();
+        list.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
         let mut left = 0usize;
         for [addr, len] in iov.read_vec(count)? {
             if len as isize as i128 != len as i128 {
