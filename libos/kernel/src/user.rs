@@ -4,7 +4,7 @@
 //! there yet, or change while we look. Both doors come through here: an address outside the program half is refused
 //! before it is touched, and a fault that the address space cannot mend ends the copy with `EFAULT`.
 
-use crate::base::{Errno, Result};
+use crate::base::{Errno, PAGE_SIZE, Result};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -368,6 +368,19 @@ impl<'a> Buffer<'a> {
     /// Drops all but the first `n` bytes that are left.
     pub fn truncate(&mut self, n: usize) {
         self.left = self.left.min(n);
+    }
+
+    /// How many of the next `n` bytes lie in one page, or may as well.
+    pub fn in_one_page(&self, n: usize) -> usize {
+        let at = match &self.segments {
+            Segments::User { addr } => *addr,
+            Segments::UserVec { iov, index, offset } => match iov.get(*index) {
+                Some((addr, _)) => addr + offset,
+                None => return n,
+            },
+            _ => return n,
+        };
+        n.min(PAGE_SIZE - at % PAGE_SIZE)
     }
 
     /// Runs `f(chunk position, bytes done so far, chunk length)` over up to `n` bytes, segment by segment.
