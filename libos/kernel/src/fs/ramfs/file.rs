@@ -89,6 +89,11 @@ impl Contents {
         }
     }
 
+    /// Whether the page is in memory, be it in the image.
+    pub fn has_page(&self, index: u64) -> bool {
+        !matches!(self.page_at(index), Page::Hole)
+    }
+
     pub fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
         let size = self.size();
         let mut at = offset;

@@ -293,8 +293,23 @@ impl Inode for RamInode {
         Ok(())
     }
 
-    fn page(&self, index: u64, _purpose: PageFor) -> Result<Frame> {
-        self.contents().ok_or(Errno::ENODEV)?.page(&self.fs, index)
+    fn page(&self, index: u64, purpose: PageFor) -> Result<Frame> {
+        let page = self
+            .contents()
+            .ok_or(Errno::ENODEV)?
+            .page(&self.fs, index)?;
+        if purpose == PageFor::Write {
+            self.touch();
+        }
+        Ok(page)
+    }
+
+    fn has_page(&self, index: u64) -> bool {
+        self.contents().is_some_and(|c| c.has_page(index))
+    }
+
+    fn size(&self) -> u64 {
+        RamInode::size(self)
     }
 
     fn mapped(&self, how: MappedFor) -> Result<bool> {

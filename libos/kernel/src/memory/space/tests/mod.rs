@@ -338,15 +338,19 @@ fn files_are_shared_or_copied_as_asked() {
 }
 
 /// A file whose pages can be cut out.
-struct Cuttable(Arc<SharedPages>);
+struct Cuttable(SpinLock<Arc<SharedPages>>);
 const CUTTABLE: FileKey = FileKey(1);
 
 impl PageSource for Cuttable {
     fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
-        self.0.page(index, for_write)
+        let pages = self.0.lock().clone();
+        pages.page(index, for_write)
+    }
+    fn has_page(&self, index: u64) -> bool {
+        self.0.lock().has_page(index)
     }
     fn size(&self) -> u64 {
-        self.0.size()
+        self.0.lock().size()
     }
     fn file(&self) -> Option<FileKey> {
         Some(CUTTABLE)
@@ -360,8 +364,9 @@ fn a_copy_that_is_made_while_a_file_is_cut_shows_nothing_of_what_is_gone() {
         let pages = SharedPages::new(size, "f", Reserve::Now).unwrap();
         (0..3).for_each(|i| pages.page(i, true).unwrap().copy_from(0, &[7]));
         let space = empty();
+        let file = Arc::new(Cuttable(SpinLock::new(pages)));
         let map = |shared| {
-            let source: Arc<dyn PageSource> = Arc::new(Cuttable(pages.clone()));
+            let source: Arc<dyn PageSource> = file.clone();
             let request = anonymous(size as usize, RW);
             space
                 .map(MapRequest {
@@ -381,8 +386,8 @@ fn a_copy_that_is_made_while_a_file_is_cut_shows_nothing_of_what_is_gone() {
         write(&space, private + 2 * PAGE, 8).unwrap();
         let child = space.fork().unwrap();
         // A hole, and an end before the last page.
-        pages.resize(0);
-        pages.resize(2 * PAGE as u64);
+        let left = SharedPages::new(2 * PAGE as u64, "f", Reserve::Now).unwrap();
+        drop(core::mem::replace(&mut *file.0.lock(), left));
         space.revoke(CUTTABLE, 0..2, Copies::Stay);
         space.revoke(CUTTABLE, 2..u64::MAX, Copies::Too);
         child.revoke_copied();
