@@ -19,7 +19,7 @@ const DESCRIPTOR_FRAMES: i64 = 4;
 /// So many descriptors everybody has.
 const FEW_DESCRIPTORS: usize = 64;
 
-/// How bad a process is: its resident pages and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
+/// How bad a process is: its pages, their tables, and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
 /// memory.
 fn badness(p: &Arc<Process>) -> i64 {
     let adjust = p.oom_score_adj.load(Ordering::Relaxed) as i64;
@@ -28,7 +28,7 @@ fn badness(p: &Arc<Process>) -> i64 {
     }
     let threads = p.threads.lock().len() as i64;
     let files = p.files.lock().size().saturating_sub(FEW_DESCRIPTORS) as i64;
-    p.space.lock().resident_pages() as i64
+    p.space.lock().held_pages() as i64
         + threads * THREAD_FRAMES
         + files * DESCRIPTOR_FRAMES
         + adjust * frames::total_count() as i64 / 1000

@@ -101,7 +101,9 @@ impl AddressSpace {
         let page = page_down(addr);
         let request = {
             let mut inner = self.inner.lock();
-            match self.fault_locked(&mut inner, page, access, None)? {
+            let outcome = self.fault_locked(&mut inner, page, access, None);
+            self.count_tables(&inner);
+            match outcome? {
                 Outcome::Done => return Ok(()),
                 Outcome::NeedsFile(request) => request,
             }

@@ -146,6 +146,8 @@ pub struct AddressSpace {
     resident: AtomicUsize,
     /// The most that `resident` was before it last fell. As `resident`.
     peak: AtomicUsize,
+    /// Translation tables. As `resident`.
+    tables: AtomicUsize,
     /// The program may use `MEMBARRIER_CMD_PRIVATE_EXPEDITED`.
     pub membarrier: AtomicBool,
 }
@@ -160,6 +162,7 @@ impl AddressSpace {
             asid: AtomicU64::new(0),
             resident: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            tables: AtomicUsize::new(table.table_count()),
             membarrier: AtomicBool::new(false),
             inner: SpinLock::new(Inner {
                 table,
@@ -234,6 +237,11 @@ impl AddressSpace {
         self.peak.load(Ordering::Relaxed).max(self.resident_pages())
     }
 
+    /// Frames that go when the space goes: those mapped, if nobody else has them, and the tables. Without taking the lock.
+    pub fn held_pages(&self) -> usize {
+        self.resident_pages() + self.tables.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> Locked<'_> {
         Locked(ManuallyDrop::new(self.inner.lock()))
     }
@@ -247,6 +255,13 @@ impl AddressSpace {
         }
         let n = before.wrapping_add_signed(change);
         self.resident.store(n, Ordering::Relaxed);
+    }
+
+    /// To be called when tables may have been made; the caller holds the lock.
+    #[inline(always)]
+    fn count_tables(&self, inner: &Inner) {
+        self.tables
+            .store(inner.table.table_count(), Ordering::Relaxed);
     }
 
     #[inline(always)]
