@@ -15,6 +15,7 @@ mod harness;
 mod helper;
 
 mod accounting;
+mod areas;
 mod clocks;
 mod descriptors;
 mod directories;
@@ -60,6 +61,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("exec", exec::TESTS),
     ("spawn", spawn::TESTS),
     ("mappings", mappings::TESTS),
+    ("mappings", areas::TESTS),
     ("protection", protection::TESTS),
     ("sharing", sharing::TESTS),
     ("stacks", stacks::TESTS),

@@ -203,6 +203,27 @@ impl<T: Tables> PageTable<T> {
         Ok(())
     }
 
+    /// The first page from `va` on, and below `end`, whose slot in a table of our own holds something.
+    pub fn next_used(&self, mut va: usize, end: usize) -> Option<usize> {
+        while va < end {
+            let span = match self.level2(va) {
+                // Nothing in this gigabyte.
+                None => LEAF_SPAN * ENTRIES,
+                Some(_) => LEAF_SPAN,
+            };
+            let next = end.min((va | (span - 1)) + 1);
+            if let Some((table, false)) = self.leaf_table(va) {
+                let first = index(va, 3);
+                let slots = &table[first..first + ((next - va) >> PAGE_SHIFT)];
+                if let Some(n) = slots.iter().position(|slot| !slot.get().is_none()) {
+                    return Some(va + n * PAGE_SIZE);
+                }
+            }
+            va = next;
+        }
+        None
+    }
+
     /// Calls `f(address of the first slot, slots)` for the part of each own level-3 table inside `start..end`.
     #[inline]
     pub fn for_each_leaf(&self, start: usize, end: usize, mut f: impl FnMut(usize, &[Slot])) {

@@ -119,12 +119,18 @@ impl AddressSpace {
         mut request: FilePage,
     ) -> core::result::Result<(), Fault> {
         loop {
-            if request.index << PAGE_SHIFT >= request.source.size() {
-                return Err(Fault::Bus);
-            }
-            let frame = request.source.page(request.index, request.dirty)?;
+            let found = match request.index << PAGE_SHIFT >= request.source.size() {
+                true => Err(Fault::Bus),
+                false => request
+                    .source
+                    .page(request.index, request.dirty)
+                    .map_err(Fault::from),
+            };
             let mut inner = self.inner.lock();
-            let frame = (inner.generation == request.generation).then_some(frame);
+            let frame = match inner.generation == request.generation {
+                true => Some(found?),
+                false => None,
+            };
             match self.fault_locked(&mut inner, page, access, frame)? {
                 Outcome::Done => return Ok(()),
                 Outcome::NeedsFile(again) => {

@@ -82,8 +82,9 @@ impl Default for Limits {
     }
 }
 
-/// What the lock of a space guards. Order: taken with no other memory lock held; takes the frame allocator's and the
-/// heap's inside. Interrupt handlers do not take it; the fault handler does, so nobody who holds it touches program memory.
+/// What the lock of a space guards. Order: taken with no other memory lock held but, for a child that nobody else knows, the
+/// parent's. Takes inside: the frame allocator's, the heap's, those of the pages of files and of shared memory, that of identifiers
+/// (`mmu`). Interrupt handlers do not take it; the fault handler does, so nobody who holds it touches program memory.
 struct Inner {
     table: PageTable<FrameTables>,
     areas: Areas,
@@ -196,20 +197,23 @@ impl AddressSpace {
     pub fn stack_top(&self) -> usize {
         STACK_TOP
     }
-    /// To be called at exec and when a limit changes (`mmap` and its kin do so themselves); fork copies them.
+    /// To be called at exec and when a limit changes; fork copies them.
     pub fn set_limits(&self, limits: Limits) {
         self.inner.lock().limits = limits;
     }
     /// Adds the main stack's area (exec of a loaded program; a linked one has it).
     pub fn add_stack(&self) -> Result<()> {
-        self.inner.lock().add(Area {
+        let mut inner = self.inner.lock();
+        inner.areas.reserve(1, 0)?;
+        inner.add(Area {
             start: STACK_TOP - STACK_START,
             end: STACK_TOP,
             backing: Backing::Anonymous,
             protection: Protection::READ | Protection::WRITE,
             flags: AreaFlags::GROWS_DOWN | AreaFlags::STACK | AreaFlags::COMMITTED,
             shared: false,
-        })
+        });
+        Ok(())
     }
     /// Sets where the program break starts (exec of a loaded program).
     pub fn set_brk_start(&self, addr: usize) {
@@ -316,17 +320,20 @@ fn free_pages(table: &PageTable<FrameTables>, start: usize, end: usize) -> usize
 }
 
 impl Inner {
-    /// Adds an area and counts it.
-    fn add(&mut self, area: Area) -> Result<()> {
-        let (pages, committed) = (area.pages(), area.flags.contains(AreaFlags::COMMITTED));
-        self.areas.insert(area)?;
+    /// Adds an area, for which room was reserved, and counts it.
+    fn add(&mut self, area: Area) {
+        self.grow(area.pages(), area.flags);
+        self.areas.insert(area);
+    }
+
+    /// Counts pages that an area has gained.
+    fn grow(&mut self, pages: usize, flags: AreaFlags) {
         self.size += pages;
         self.generation += 1;
-        if committed {
+        if flags.contains(AreaFlags::COMMITTED) {
             self.committed += pages;
             commit::charge(pages);
         }
-        Ok(())
     }
 
     /// Takes the pages of an area that goes away, or part of it, out of the counts.

@@ -170,7 +170,7 @@ fn advice_decides_what_a_child_gets() {
         s.advise(a, 3 * PAGE, Advice::Discard).unwrap();
         assert_eq!((s.resident_pages(), read(&s, a)), (0, Ok(0)));
         assert_eq!(
-            s.advise(a + PAGE, 5 * PAGE, Advice::Hint),
+            s.advise(a + PAGE, 5 * PAGE, Advice::Speed),
             Err(Errno::ENOMEM)
         );
     });
