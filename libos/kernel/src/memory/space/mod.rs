@@ -28,6 +28,7 @@ mod revoke;
 mod tests;
 
 pub use fault::{Access, Fault, zero_frame};
+pub use fork::Writers;
 pub use map::{MapFlags, MapRequest};
 pub use remap::{Advice, RemapFlags};
 pub use report::{AreaInfo, Counters};

@@ -55,7 +55,7 @@ fn agree(seed: u64) {
                 });
             }
             8 if n < 5 => {
-                let child = (s.fork().unwrap(), model.clone());
+                let child = (s.fork(Writers::None).unwrap(), model.clone());
                 spaces.push(child);
             }
             9 if n > 1 => drop(spaces.swap_remove(i)),
