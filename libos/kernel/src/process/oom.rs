@@ -2,7 +2,7 @@
 //!
 //! Frames of programs and files run out first: a fault that finds none comes to [`make_room`], a call that wants some gets
 //! `ENOMEM`. The last frames are the kernel heap's, whose small allocations have no way to fail. A call that digs deep into that
-//! reserve settles it on its way out ([`settle`]), before the program can make another.
+//! reserve settles it ([`settle`]) before its thread sleeps with what it took, or on its way out, before the program can make another.
 
 use super::signal::{SIGKILL, send};
 use super::thread::flag;
@@ -51,13 +51,23 @@ pub fn note_shortage() {
     // SAFETY: null before there are threads; the running thread is alive.
     if let Some(me) = unsafe { me.as_ref() }
         && me.has_process()
+        && me.flags.load(Ordering::Relaxed) & flag::SETTLING == 0
     {
         me.set_flag(flag::SHORTAGE);
     }
 }
 
-/// Ends processes until the kernel has its reserve back, or nobody is left to end.
+/// Ends processes until the kernel has its reserve back, or nobody is left to end. Called under [`flag::SHORTAGE`], with no lock held.
 pub fn settle() {
+    let me = current();
+    me.clear_flag(flag::SHORTAGE);
+    // Waiting takes memory, too, and is no reason to begin again.
+    me.set_flag(flag::SETTLING);
+    end_some();
+    me.clear_flag(flag::SETTLING);
+}
+
+fn end_some() {
     while frames::is_short() && !current().is_dying() {
         let Some(victim) = largest() else { return };
         end(&victim);
