@@ -18,6 +18,7 @@ crate::harness::tests![
     memory_is_fresh: Native,
     a_hundred_kilobytes_of_environment: Native,
     too_long_a_list_is_e2big: Native,
+    a_small_stack_takes_a_short_list: Native,
     missing_files_are_enoent,
     what_is_not_executable_is_eacces,
     garbage_is_enoexec: Native,
@@ -175,6 +176,26 @@ fn too_long_a_list_is_e2big() {
     let some = "x".repeat(100_000);
     let words = vec![some.as_str(); 100];
     in_child(|| fails(exec("/bin/sh", &words, &[]), libc::E2BIG));
+}
+
+fn a_small_stack_takes_a_short_list() {
+    let limit = libc::rlimit {
+        rlim_cur: 256 << 10,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    let word = "x".repeat(50 << 10);
+    let run = |count: usize| {
+        let mut words = vec!["sh", "-c", "exit 3"];
+        words.extend([&*word].repeat(count));
+        end_of(|| {
+            ok(sys!(setrlimit(libc::RLIMIT_STACK, &limit)));
+            exec("/bin/sh", &words, &["PATH=/bin:/usr/bin"]);
+            errno()
+        })
+    };
+    assert_eq!(run(2), End::Exit(3));
+    // A quarter of the stack, or 128 KiB.
+    assert_eq!(run(3), End::Exit(libc::E2BIG));
 }
 
 fn missing_files_are_enoent() {

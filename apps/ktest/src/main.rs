@@ -16,6 +16,7 @@ mod helper;
 mod more;
 
 mod accounting;
+mod areas;
 mod atfork;
 mod blocks;
 mod clocks;
@@ -73,6 +74,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("exec", exec::TESTS),
     ("spawn", spawn::TESTS),
     ("mappings", mappings::TESTS),
+    ("mappings", areas::TESTS),
     ("protection", protection::TESTS),
     ("sharing", sharing::TESTS),
     ("stacks", stacks::TESTS),

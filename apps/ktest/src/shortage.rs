@@ -18,6 +18,9 @@ crate::harness::tests![
     queued_signals_are_survived: Native,
     the_largest_goes_and_the_small_stay: Native,
     who_is_never_to_be_killed_is_not: Native,
+    sleeping_selects_are_survived: Native,
+    extended_attributes_are_refused_in_time: Native,
+    translation_tables_count: Native,
 ];
 
 /// Larger machines take too long to fill.
@@ -213,6 +216,91 @@ fn remove_all() {
     for entry in std::fs::read_dir(".").expect("our directory").flatten() {
         std::fs::remove_file(entry.path()).expect("our file");
     }
+}
+
+fn sleeping_selects_are_survived() {
+    const MANY: i32 = 250_000;
+    let limit = libc::rlimit {
+        rlim_cur: MANY as u64,
+        rlim_max: MANY as u64,
+    };
+    survives(|| {
+        if sys!(setrlimit(libc::RLIMIT_NOFILE, &limit)) == -1 {
+            return;
+        }
+        // One whose number is high, so that the sets have to be long.
+        let (reader, _writer) = pipe();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        sys!(dup2(fd, MANY - 1));
+        let mut set = vec![0u64; MANY as usize / 64];
+        set[fd as usize / 64] = 1 << (fd % 64);
+        // Threads, which share the table. The rest of their stacks is not touched.
+        extern "C" fn sleep(set: *mut libc::c_void) -> *mut libc::c_void {
+            let none = ptr::null_mut();
+            sys!(select(MANY, set.cast(), none, none, none.cast()));
+            ptr::null_mut()
+        }
+        let made = |_: &usize| {
+            let mut thread: libc::pthread_t = zeroed();
+            let set = set.as_mut_ptr().cast();
+            sys!(pthread_create(&mut thread, ptr::null(), sleep, set)) == 0
+        };
+        (0..500).take_while(made).for_each(drop);
+    });
+}
+
+fn extended_attributes_are_refused_in_time() {
+    if memory() > SMALL {
+        return;
+    }
+    let value = vec![1u8; 60_000];
+    let set = |file: usize, name: usize| {
+        let (file, name) = (c(&format!("{file}")), c(&format!("user.{name}")));
+        let value = value.as_ptr().cast();
+        sys!(setxattr(file.as_ptr(), name.as_ptr(), value, 60_000, 0))
+    };
+    let refused = (0..3000).find(|n| {
+        let (file, name) = (n / 50, n % 50);
+        std::fs::write(format!("{file}"), "").is_err() || set(file, name) == -1
+    });
+    let error = errno();
+    assert!(refused.is_some());
+    assert!(matches!(error, libc::ENOSPC | libc::ENOMEM), "{error}");
+    remove_all();
+    works();
+    // All of it is back.
+    std::fs::write("0", "").expect("a file");
+    for name in 0..50 {
+        ok(set(0, name));
+    }
+    remove_all();
+}
+
+fn translation_tables_count() {
+    if memory() > SMALL {
+        return;
+    }
+    let small = spawn(|| {
+        loop {
+            sys!(pause());
+        }
+    });
+    let end = end_of(|| {
+        let size = 400 << 30;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let at = sys!(mmap(ptr::null_mut(), size, libc::PROT_READ, flags, -1, 0));
+        assert_ne!(at, libc::MAP_FAILED);
+        for table in (0..size).step_by(2 << 20) {
+            // SAFETY: inside the mapping.
+            unsafe { at.cast::<u8>().add(table).read_volatile() };
+        }
+        0
+    });
+    assert_eq!(end, End::Signal(libc::SIGKILL));
+    assert_eq!(sys!(waitpid(small, ptr::null_mut(), libc::WNOHANG)), 0);
+    ok(sys!(kill(small, libc::SIGKILL)));
+    wait(small);
+    works();
 }
 
 fn deep_epolls_are_survived() {

@@ -1,6 +1,7 @@
 //! The RustOS kernel: a library that a whole image of programs is linked with.
 //!
-//! 1. The kernel runs with interrupts masked, on the thread's own kernel stack; only the idle loop takes interrupts.
+//! 1. The kernel runs with interrupts masked, on the thread's own kernel stack; only the idle loop takes interrupts, and
+//!    long calls between two pieces of their work.
 //! 2. An operation is written once and listed once, in [`surface`]; both doors call it from there.
 //! 3. A pointer from a program is an allegation: only [`user`] turns it into memory.
 //! 4. Sleep and wake go through one type, [`process::wait::WaitQueue`].
@@ -19,7 +20,6 @@ pub mod ipc;
 pub mod memory;
 #[cfg(target_os = "none")]
 pub mod panic;
-#[cfg(target_os = "none")]
 pub mod platform;
 pub mod process;
 pub mod random;

@@ -6,12 +6,10 @@ use crate::drivers;
 use crate::symbols::Symbol;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
-#[cfg(debug_assertions)]
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Set once by the core that panics first.
-static PANICKED: AtomicBool = AtomicBool::new(false);
+/// The core that panics first, plus one.
+static PANICKED: AtomicUsize = AtomicUsize::new(0);
 /// QEMU runs with semihosting: it can be told the exit status.
 pub static SEMIHOSTING: AtomicBool = AtomicBool::new(false);
 /// Status with which QEMU ends after a panic.
@@ -53,11 +51,14 @@ enum Others {
 }
 
 fn begin(others: Others) -> LastWords {
-    if PANICKED.swap(true, Ordering::SeqCst) {
-        // A panic while panicking, or a second core's: say no more.
-        halt();
-    }
     let here = cpu::cpu_id();
+    match PANICKED.compare_exchange(0, here + 1, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {}
+        // A panic while panicking: say no more.
+        Err(first) if first == here + 1 => halt(),
+        // Another's report is on its way, and ends the machine when it is complete.
+        Err(_) => stop_here(),
+    }
     for c in cpu::online().filter(|&c| c != here) {
         let ask = others == Others::Report && gic::has_nmi();
         gic::send_sgi(c, if ask { gic::SGI_REPORT } else { gic::SGI_STOP });
@@ -236,7 +237,7 @@ fn finish(mut out: LastWords) -> ! {
     halt()
 }
 
-/// Another core panicked.
+/// Another core panicked, first.
 pub fn stop_here() -> ! {
     loop {
         // SAFETY: interrupts are masked: this core is done.

@@ -1,23 +1,31 @@
 //! Names for kernel addresses, so that a trace reads `name+offset`. The build writes the table into the image after the link:
 //! magic, count, `count` pairs of (offset from the kernel's base, offset of the name), then the names, NUL-terminated.
 
+use crate::memory::layout::KERNEL_BASE;
 use core::fmt;
 
-/// Bytes kept for the table.
-const SIZE: usize = 384 * 1024;
 const MAGIC: u32 = 0x4b53_594d;
-const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
 
-#[repr(C, align(8))]
-struct Table([u8; SIZE]);
+#[cfg(target_os = "none")]
+fn table() -> *const u8 {
+    unsafe extern "C" {
+        /// The linker script's: where the build writes the table.
+        static __ksyms_start: u8;
+    }
+    &raw const __ksyms_start
+}
 
-#[cfg_attr(target_os = "none", unsafe(link_section = ".ksyms"))]
-#[used]
-static KSYMS: Table = Table([0; SIZE]);
+/// A host's is empty.
+#[cfg(not(target_os = "none"))]
+fn table() -> *const u8 {
+    static EMPTY: [u32; 2] = [0; 2];
+    EMPTY.as_ptr().cast()
+}
 
 fn word(at: usize) -> u32 {
-    // SAFETY: within the table. Volatile, since the build changes the contents behind the compiler's back.
-    unsafe { KSYMS.0.as_ptr().add(at).cast::<u32>().read_volatile() }
+    // SAFETY: within the table, which begins with its magic, or with zeros. Volatile, since the build changes the contents behind the
+    // compiler's back.
+    unsafe { table().add(at).cast::<u32>().read_volatile() }
 }
 
 /// The kernel function that `address` lies in, and how far.
@@ -39,7 +47,7 @@ pub fn resolve(address: usize) -> Option<(&'static str, usize)> {
     let at = 8 + 8 * low.checked_sub(1)?;
     let name = word(at + 4) as usize;
     // SAFETY: as in `word`; names end with NUL within the table.
-    let name = unsafe { core::ffi::CStr::from_ptr(KSYMS.0.as_ptr().add(name).cast()) };
+    let name = unsafe { core::ffi::CStr::from_ptr(table().add(name).cast()) };
     Some((name.to_str().ok()?, (offset - word(at)) as usize))
 }
 

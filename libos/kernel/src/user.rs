@@ -4,7 +4,7 @@
 //! there yet, or change while we look. Both doors come through here: an address outside the program half is refused
 //! before it is touched, and a fault that the address space cannot mend ends the copy with `EFAULT`.
 
-use crate::base::{Errno, Result};
+use crate::base::{Errno, PAGE_SIZE, Result};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -135,9 +135,11 @@ impl<T: Plain> UserPtr<T> {
 
 impl<T: Plain> UserPtr<T> {
     /// Copies the two bytes at `offset` of each of `values`, and nothing else of them, into the program.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn write_halves(self, values: &[T], offset: usize) -> Result<()> {
         assert!(offset + 2 <= size_of::<T>() && offset.is_multiple_of(2));
         check(self.0, size_of_val(values))?;
+        crate::base::sync::may_fault();
         let src = values.as_ptr().cast::<u16>();
         let dst = self.0 as *mut u16;
         // SAFETY: `values` is live and has the half-words; the program's lie in its half and faults there are caught.
@@ -304,7 +306,8 @@ impl<'a> Buffer<'a> {
         if count > 1024 {
             return Err(Errno::EINVAL);
         }
-        let mut list = Vec::with_capacity(count);
+        let mut list = Vec::new();
+        list.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
         let mut left = 0usize;
         for [addr, len] in iov.read_vec(count)? {
             if len as isize as i128 != len as i128 {
@@ -365,6 +368,19 @@ impl<'a> Buffer<'a> {
     /// Drops all but the first `n` bytes that are left.
     pub fn truncate(&mut self, n: usize) {
         self.left = self.left.min(n);
+    }
+
+    /// How many of the next `n` bytes lie in one page, or may as well.
+    pub fn in_one_page(&self, n: usize) -> usize {
+        let at = match &self.segments {
+            Segments::User { addr } => *addr,
+            Segments::UserVec { iov, index, offset } => match iov.get(*index) {
+                Some((addr, _)) => addr + offset,
+                None => return n,
+            },
+            _ => return n,
+        };
+        n.min(PAGE_SIZE - at % PAGE_SIZE)
     }
 
     /// Runs `f(chunk position, bytes done so far, chunk length)` over up to `n` bytes, segment by segment.

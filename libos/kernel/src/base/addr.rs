@@ -1,4 +1,4 @@
-//! Addresses as types: physical, kernel-virtual and page arithmetic.
+//! Physical addresses as a type, and page arithmetic.
 
 /// log2 of the page size.
 pub const PAGE_SHIFT: usize = 12;
@@ -20,31 +20,14 @@ pub const fn page_up(n: usize) -> usize {
 #[repr(transparent)]
 pub struct PhysAddr(pub usize);
 
-/// A virtual address, of the kernel or of a program; says nothing about whether it is mapped.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(transparent)]
-pub struct VirtAddr(pub usize);
-
 impl PhysAddr {
     pub const fn add(self, bytes: usize) -> Self {
         PhysAddr(self.0 + bytes)
     }
 }
 
-impl VirtAddr {
-    pub const fn add(self, bytes: usize) -> Self {
-        VirtAddr(self.0 + bytes)
-    }
-}
-
 impl core::fmt::Debug for PhysAddr {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "p:{:#x}", self.0)
-    }
-}
-
-impl core::fmt::Debug for VirtAddr {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "v:{:#x}", self.0)
     }
 }

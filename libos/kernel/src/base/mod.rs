@@ -6,6 +6,6 @@ pub mod errno;
 pub mod lockdep;
 pub mod sync;
 
-pub use addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, VirtAddr, page_down, page_up};
+pub use addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, page_down, page_up};
 pub use errno::{Errno, Result};
 pub use sync::SpinLock;

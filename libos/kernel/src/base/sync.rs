@@ -11,8 +11,6 @@ use super::lockdep;
 /// Atomics, by a name that the model checker's can take the place of.
 pub use core::sync::atomic;
 
-/// Many readers or one writer, spinning.
-pub type RwLock<T> = spin::RwLock<T>;
 /// Initialised once, on first use or explicitly.
 pub type Once<T> = spin::Once<T>;
 

@@ -5,7 +5,6 @@ use super::frame::{self, ToHost};
 use super::hostlink;
 use super::uart::{self, Unfinished};
 use crate::log::Level;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 /// How the serial line is used.
@@ -59,25 +58,15 @@ pub fn console_log(level: Level, line: &[u8]) {
     }
 }
 
+/// Takes no memory: what is said may be that there is none.
 fn emit(line: &[u8]) {
     match console_mode() {
         ConsoleMode::Silent => {}
-        ConsoleMode::Tty => uart::send(&[&with_carriage_returns(line)]),
+        ConsoleMode::Tty => uart::send(&[line.strip_suffix(b"\n").unwrap_or(line), b"\r\n"]),
         ConsoleMode::Framed => line
             .chunks(frame::MAX_PAYLOAD)
             .for_each(|piece| hostlink::send(ToHost::Log, piece)),
     }
-}
-
-fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + 8);
-    for &b in text {
-        if b == b'\n' {
-            out.push(b'\r');
-        }
-        out.push(b);
-    }
-    out
 }
 
 /// The last words of a kernel that is going down: needs no heap and no lock that another core may hold for good.

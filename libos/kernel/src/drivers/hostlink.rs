@@ -4,6 +4,7 @@ use super::frame::{self, FromHost, MAX_PAYLOAD, Parser, ToHost};
 use super::uart::{self, Unfinished};
 use crate::base::{Errno, Result, SpinLock};
 use crate::process::wait::WaitQueue;
+use crate::process::{current, scheduler};
 use crate::user::Buffer;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -153,6 +154,13 @@ pub fn write(kind: ToHost, buf: &mut Buffer<'_>) -> Result<usize> {
             Ok(n) => {
                 send(kind, &piece[..n]);
                 done += n;
+                if !buf.is_empty() {
+                    // The line is slow: whoever writes much is not to hold up all others, nor its own end.
+                    scheduler::give_way();
+                    if current().signal_pending() {
+                        break;
+                    }
+                }
             }
             Err(_) if done > 0 => break,
             Err(e) => return Err(e),

@@ -7,7 +7,7 @@ use super::path::Path;
 use super::sleep_lock::SleepLock;
 use super::types::{FileType, Metadata, OpenFlags, PollEvents};
 use crate::base::{Errno, Result};
-use crate::memory::frames::{Frame, Piece};
+use crate::memory::frames::Piece;
 use crate::process::wait::PollTable;
 use crate::user::Buffer;
 use alloc::string::String;
@@ -62,11 +62,7 @@ pub trait FileOps: Send + Sync + Any {
     fn size(&self, _file: &File) -> Result<u64> {
         Ok(0)
     }
-    /// A page for `mmap`; `ENODEV`: the file cannot be mapped.
-    fn page(&self, _file: &File, _index: u64, _purpose: super::inode::PageFor) -> Result<Frame> {
-        Err(Errno::ENODEV)
-    }
-    /// Mapping it maps anonymous memory (`/dev/zero`).
+    /// Mapping it maps anonymous memory (`/dev/zero`); without, it cannot be mapped.
     fn maps_anonymous(&self) -> bool {
         false
     }

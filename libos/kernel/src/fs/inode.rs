@@ -68,7 +68,7 @@ pub struct WriteAt {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageFor {
     Read,
-    /// A shared writable mapping: a hole gets a page of its own.
+    /// A shared mapping is about to write to it.
     Write,
 }
 
@@ -193,6 +193,14 @@ pub trait Inode: Send + Sync + Any {
     /// The file's own page `index`, for mapping; `ENXIO` past the end.
     fn page(&self, _index: u64, _purpose: PageFor) -> Result<Frame> {
         Err(Errno::ENODEV)
+    }
+    /// Whether page `index` is in memory. Takes no lock but those that [`page`](Self::page) takes, as the fault path does.
+    fn has_page(&self, _index: u64) -> bool {
+        false
+    }
+    /// Size in bytes now.
+    fn size(&self) -> u64 {
+        self.metadata().map_or(0, |m| m.size)
     }
     /// The file is about to be mapped. Returns whether the mapping may be writable, now or later; `EPERM` if it should be and the
     /// file is sealed. Each success is taken back by [`unmapped`](Self::unmapped), with what it returned.

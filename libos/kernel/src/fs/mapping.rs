@@ -1,7 +1,6 @@
 //! Files as sources of pages, for `mmap`.
 
 use super::caller;
-use super::file::File;
 use super::inode::{Inode, MappedFor, PageFor};
 use super::path::{self, Path};
 use super::types::FileType;
@@ -31,19 +30,6 @@ impl Drop for FilePages {
     }
 }
 
-/// A device's pages, by way of the open file.
-struct DevicePages {
-    file: Arc<File>,
-}
-
-fn purpose(for_write: bool) -> PageFor {
-    if for_write {
-        PageFor::Write
-    } else {
-        PageFor::Read
-    }
-}
-
 fn identity(inode: &dyn Inode) -> (u64, u64) {
     inode.metadata().map_or((0, 0), |m| (m.dev.encode(), m.ino))
 }
@@ -54,11 +40,19 @@ fn name(path: &Path) -> String {
 
 impl PageSource for FilePages {
     fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
-        self.path.inode().page(index, purpose(for_write))
+        let purpose = match for_write {
+            true => PageFor::Write,
+            false => PageFor::Read,
+        };
+        self.path.inode().page(index, purpose)
+    }
+
+    fn has_page(&self, index: u64) -> bool {
+        self.path.inode().has_page(index)
     }
 
     fn size(&self) -> u64 {
-        self.path.inode().metadata().map_or(0, |m| m.size)
+        self.path.inode().size()
     }
 
     fn name(&self) -> String {
@@ -78,23 +72,6 @@ impl PageSource for FilePages {
     }
 }
 
-impl PageSource for DevicePages {
-    fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
-        self.file
-            .ops()
-            .ok_or(Errno::ENODEV)?
-            .page(&self.file, index, purpose(for_write))
-    }
-
-    fn size(&self) -> u64 {
-        self.file.size().unwrap_or(0)
-    }
-
-    fn name(&self) -> String {
-        self.file.path().map(name).unwrap_or_default()
-    }
-}
-
 /// What a shared or private mapping of the descriptor maps. `EBADF`, `ENODEV` for a file that cannot be mapped, `EPERM` for one that
 /// is sealed.
 pub fn page_source(fd: i32, shared: bool, write: bool) -> Result<Mapping> {
@@ -108,12 +85,6 @@ pub fn page_source(fd: i32, shared: bool, write: bool) -> Result<Mapping> {
     }
     let source: Option<Arc<dyn PageSource>> = match (file.ops(), file.path()) {
         (Some(ops), _) if ops.maps_anonymous() => None,
-        (Some(_), _) => {
-            // A device that cannot be mapped says so now rather than at the first access.
-            let source = DevicePages { file };
-            source.page(0, false)?;
-            Some(Arc::new(source))
-        }
         (None, Some(path)) if path.inode().kind() == FileType::Regular => {
             let how = match (shared && writable, write) {
                 (false, _) => MappedFor::Copies,

@@ -192,48 +192,60 @@ pub fn sys_ppoll(
     Ok(ready)
 }
 
-/// The three sets of `select`, one bit per descriptor.
+/// The three sets of `select`, one bit per descriptor, and what was found of them.
 struct Sets {
-    words: usize,
     addresses: [UserPtr<u64>; 3],
     wanted: [Vec<u64>; 3],
+    found: [Vec<u64>; 3],
 }
 
 impl Sets {
     fn read(count: usize, addresses: [UserPtr<u64>; 3]) -> Result<Sets> {
         let words = count.div_ceil(64);
-        let mut wanted = [const { Vec::new() }; 3];
-        for (set, address) in wanted.iter_mut().zip(addresses) {
-            *set = match address.option() {
-                Some(address) => address.read_vec(words)?,
-                None => alloc::vec![0; words],
+        let mut sets = Sets {
+            addresses,
+            wanted: [const { Vec::new() }; 3],
+            found: [const { Vec::new() }; 3],
+        };
+        // They stay allocated for as long as the call sleeps: those only that there are.
+        for (i, address) in addresses.into_iter().enumerate() {
+            let Some(address) = address.option() else {
+                continue;
             };
+            sets.wanted[i] = address.read_vec(words)?;
             // Bits past the last descriptor do not count.
-            if let Some(last) = set.last_mut()
+            if let Some(last) = sets.wanted[i].last_mut()
                 && !count.is_multiple_of(64)
             {
                 *last &= (1 << (count % 64)) - 1;
             }
+            let found = &mut sets.found[i];
+            found.try_reserve_exact(words).map_err(|_| Errno::ENOMEM)?;
+            found.resize(words, 0);
         }
-        Ok(Sets {
-            words,
-            addresses,
-            wanted,
-        })
+        Ok(sets)
     }
 
     /// Every descriptor that is in a set, with its file.
     fn files(&self) -> Result<Vec<(usize, Arc<File>)>> {
         let mut files = Vec::new();
-        for word in 0..self.words {
-            let mut bits = self.wanted.iter().fold(0, |all, set| all | set[word]);
+        let words = self.wanted.iter().map(Vec::len).max().unwrap_or(0);
+        for word in 0..words {
+            let sets = self.wanted.iter().filter_map(|set| set.get(word));
+            let mut bits = sets.fold(0, |all, set| all | set);
             while bits != 0 {
                 let fd = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
+                files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 files.push((fd, caller::file(fd as i32)?));
             }
         }
         Ok(files)
+    }
+
+    fn wants(&self, set: usize, fd: usize) -> bool {
+        let word = self.wanted[set].get(fd / 64);
+        word.is_some_and(|word| word & 1 << (fd % 64) != 0)
     }
 }
 
@@ -249,28 +261,26 @@ pub fn sys_pselect6(
     if count < 0 {
         return Err(Errno::EINVAL);
     }
-    // No descriptor is above the limit, so neither is anything that is worth reading.
-    let limit = crate::process::current()
-        .process()
-        .rlimit(RLIMIT_NOFILE)
-        .min(1 << 20);
-    let sets = Sets::read((count as usize).min(limit as usize), [read, write, except])?;
+    // What lies behind the process's table does not count. The sizes of tables are Linux's.
+    let size = match current().process().files.lock().size() {
+        0..=64 => 64,
+        n => n.next_power_of_two().max(256),
+    };
+    let mut sets = Sets::read((count as usize).min(size), [read, write, except])?;
     let patience = resumed(Patience::read(timeout)?);
     let [mask, mask_size] = match mask.option() {
         Some(mask) => mask.read()?,
         None => [0, 0],
     };
     let files = sets.files()?;
-    let mut found: [Vec<u64>; 3] = core::array::from_fn(|_| alloc::vec![0; sets.words]);
     let ready = with_mask(UserPtr::new(mask), mask_size, || {
         wait_until(patience, |mut table| {
             let mut ready = 0;
             for (fd, file) in &files {
                 let events = file.poll(table.as_deref_mut());
                 for (set, meaning) in [READABLE, WRITABLE, EXCEPTIONAL].into_iter().enumerate() {
-                    let bit = 1 << (fd % 64);
-                    if sets.wanted[set][fd / 64] & bit != 0 && events.intersects(meaning) {
-                        found[set][fd / 64] |= bit;
+                    if events.intersects(meaning) && sets.wants(set, *fd) {
+                        sets.found[set][fd / 64] |= 1 << (fd % 64);
                         ready += 1;
                         table = None;
                     }
@@ -280,9 +290,9 @@ pub fn sys_pselect6(
         })
     });
     let ready = or_again(ready, patience)?;
-    for (address, set) in sets.addresses.into_iter().zip(&found) {
+    for (address, found) in sets.addresses.into_iter().zip(&sets.found) {
         if let Some(address) = address.option() {
-            address.write_slice(set)?;
+            address.write_slice(found)?;
         }
     }
     Ok(ready)

@@ -70,6 +70,12 @@ impl Area {
         (self.end - self.start) >> PAGE_SHIFT
     }
 
+    /// What of it lies in `start..end`: from, to, pages.
+    pub fn part(&self, start: usize, end: usize) -> (usize, usize, usize) {
+        let (from, to) = (self.start.max(start), self.end.min(end));
+        (from, to, to.saturating_sub(from) >> PAGE_SHIFT)
+    }
+
     pub fn is_image(&self) -> bool {
         matches!(self.backing, Backing::Image)
     }
@@ -80,8 +86,15 @@ impl Area {
         protection.contains(Protection::WRITE) && !self.shared && !self.flags.intersects(settled)
     }
 
+    /// Whether it is data with such rights: private and writable, stacks excluded.
+    pub fn would_be_data(&self, protection: Protection) -> bool {
+        !self.shared
+            && protection.contains(Protection::WRITE)
+            && !self.flags.contains(AreaFlags::GROWS_DOWN)
+    }
+
     /// The part from `at` on becomes an area of its own.
-    fn split_off(&mut self, at: usize) -> Area {
+    pub fn split_off(&mut self, at: usize) -> Area {
         let mut upper = self.clone();
         let skipped = at - self.start;
         match &mut upper.backing {
@@ -183,11 +196,8 @@ impl Areas {
     /// Indices of the areas that overlap `start..end`.
     pub fn overlapping(&self, start: usize, end: usize) -> Range<usize> {
         let first = self.first_after(start);
-        let count = self
-            .list
-            .range(first..)
-            .take_while(|a| a.start < end)
-            .count();
+        let within = |a: &&Area| a.start < end && start < end;
+        let count = self.list.range(first..).take_while(within).count();
         first..first + count
     }
 
@@ -203,32 +213,51 @@ impl Areas {
         at >= end
     }
 
-    fn reserve(&mut self, more: usize) -> Result<()> {
-        if self.list.len() + more > MAX_AREAS {
+    /// Makes room for `more` areas where `fewer` go first: what is then done to the list cannot fail.
+    pub fn reserve(&mut self, more: usize, fewer: usize) -> Result<()> {
+        if self.list.len() + more > MAX_AREAS + fewer {
             return Err(Errno::ENOMEM);
         }
+        let more = more.saturating_sub(fewer);
         self.list.try_reserve(more).map_err(|_| Errno::ENOMEM)
     }
 
-    /// Adds an area where there is none, joined with its neighbours if they are alike.
-    pub fn insert(&mut self, area: Area) -> Result<()> {
+    /// As [`reserve`](Self::reserve), for `more` areas in the place of whatever lies in `start..end`, which `touched` are the
+    /// areas of. Returns the pages that are there.
+    pub fn reserve_instead(
+        &mut self,
+        touched: &Range<usize>,
+        (start, end): (usize, usize),
+        more: usize,
+    ) -> Result<usize> {
+        let (mut halves, mut whole, mut pages) = (0, 0, 0);
+        for a in self.list.range(touched.clone()) {
+            // Out of the middle of an area: it becomes two.
+            halves += usize::from(a.start < start && end < a.end);
+            whole += usize::from(start <= a.start && a.end <= end);
+            pages += a.part(start, end).2;
+        }
+        self.reserve(halves + more, whole)?;
+        Ok(pages)
+    }
+
+    /// Adds an area where there is none and room was reserved, joined with its neighbours if they are alike.
+    pub fn insert(&mut self, area: Area) {
         let i = self.first_after(area.start);
         debug_assert!(self.list.get(i).is_none_or(|next| next.start >= area.end));
         if i > 0 && self.list[i - 1].continues(&area) {
             self.list[i - 1].end = area.end;
             self.join(i - 1);
-            return Ok(());
+            return;
         }
         if let Some(next) = self.list.get_mut(i)
             && area.continues(next)
         {
             next.start = area.start;
             next.backing = area.backing;
-            return Ok(());
+            return;
         }
-        self.reserve(1)?;
         self.list.insert(i, area);
-        Ok(())
     }
 
     /// Adds an area above all others.
@@ -252,24 +281,44 @@ impl Areas {
         }
     }
 
+    /// The area that begins before `at` and ends after it.
+    fn across(&self, at: usize) -> Option<usize> {
+        let i = self.first_after(at);
+        self.list.get(i).filter(|a| a.start < at).map(|_| i)
+    }
+
     /// Cuts areas so that `start..end` is made of whole ones; returns their indices. All or nothing.
     pub fn isolate(&mut self, start: usize, end: usize) -> Result<Range<usize>> {
-        self.reserve(2)?;
+        let cuts = [start, end].into_iter().filter_map(|at| self.across(at));
+        self.reserve(cuts.count(), 0)?;
         for at in [start, end] {
-            let i = self.first_after(at);
-            if let Some(a) = self.list.get_mut(i)
-                && a.start < at
-            {
-                let upper = a.split_off(at);
+            if let Some(i) = self.across(at) {
+                let upper = self.list[i].split_off(at);
                 self.list.insert(i + 1, upper);
             }
         }
         Ok(self.overlapping(start, end))
     }
 
-    /// Takes areas out of the list.
-    pub fn remove(&mut self, range: Range<usize>) -> vec_deque::Drain<'_, Area> {
-        self.list.drain(range)
+    /// Takes `start..end` out of the areas, for which room was reserved. Returns those that are gone altogether.
+    pub fn carve(&mut self, start: usize, end: usize) -> vec_deque::Drain<'_, Area> {
+        let Range {
+            start: mut first,
+            end: mut last,
+        } = self.overlapping(start, end);
+        if first < last && self.list[first].start < start {
+            let mut upper = self.list[first].split_off(start);
+            first += 1;
+            if end < upper.end {
+                self.list.insert(first, upper.split_off(end));
+                last = first;
+            }
+        }
+        if first < last && end < self.list[last - 1].end {
+            last -= 1;
+            self.list[last] = self.list[last].split_off(end);
+        }
+        self.list.drain(first..last)
     }
 
     /// The lowest gap of `len` bytes at or above `from` and below `limit`, with `guard` bytes kept free below areas that

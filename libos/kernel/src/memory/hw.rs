@@ -1,6 +1,6 @@
 //! All that this folder asks of the processor, in one place; host tests get plain equivalents.
 
-use crate::base::{PhysAddr, VirtAddr};
+use crate::base::PhysAddr;
 use core::sync::atomic::AtomicU64;
 
 pub use crate::arch::MAX_CPUS;
@@ -28,14 +28,13 @@ mod imp {
     }
     /// Makes table writes visible to every core's table walker; enough for entries that were invalid before.
     #[inline(always)]
-    pub fn publish() {
-        // SAFETY: barriers only.
-        unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack, preserves_flags)) }
+    pub fn table_barrier() {
+        arch::mmu::table_barrier()
     }
     /// Forgets one translation on every core and waits until that is done.
     #[inline(always)]
-    pub fn flush_page(asid: &AtomicU64, va: VirtAddr) {
-        arch::mmu::flush_page(asid, va.0)
+    pub fn flush_page(asid: &AtomicU64, va: usize) {
+        arch::mmu::flush_page(asid, va)
     }
     /// Forgets every translation of the space on every core and waits until that is done.
     #[inline(always)]
@@ -89,8 +88,8 @@ mod imp {
         // SAFETY: callers pass two different whole frames.
         unsafe { core::ptr::copy_nonoverlapping(from, to, crate::base::PAGE_SIZE) }
     }
-    pub fn publish() {}
-    pub fn flush_page(_asid: &AtomicU64, _va: VirtAddr) {}
+    pub fn table_barrier() {}
+    pub fn flush_page(_asid: &AtomicU64, _va: usize) {}
     pub fn flush_space(_asid: &AtomicU64) {}
     pub fn activate(_root: PhysAddr, _asid: &AtomicU64) {}
     pub fn retire(_asid: &AtomicU64) {}

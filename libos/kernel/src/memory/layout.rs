@@ -1,15 +1,19 @@
 //! Where the parts of the image are: the linker script's table.
 
-use crate::base::{PhysAddr, VirtAddr};
+use crate::base::PhysAddr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// Where the kernel is linked, as `linker.ld` has it.
+pub const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
 
 /// The table that `linker.ld` writes. `*_lma` are offsets in the image: physical address = [`image_base`] + lma.
 /// All other addresses are virtual. Order and types are the linker script's: append only.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
-    pub image_size: u64,
-    pub total_size: u64,
+    /// Bytes of the image's file, and of memory that it takes: the kernel's bss follows.
+    pub file_size: u64,
+    pub memory_size: u64,
     pub kernel_text_start: u64,
     pub kernel_text_end: u64,
     pub kernel_rodata_end: u64,
@@ -35,13 +39,6 @@ pub struct Layout {
     pub symbols_end: u64,
     /// Where programs see [`crate::time::page`]; among their constants.
     pub clock_page: u64,
-}
-
-impl Layout {
-    /// Entry point of every linked program (libc's `_start`).
-    pub fn entry_point(&self) -> VirtAddr {
-        VirtAddr(self.entry as usize)
-    }
 }
 
 static LAYOUT: AtomicPtr<Layout> = AtomicPtr::new(core::ptr::null_mut());

@@ -23,4 +23,6 @@ pub use layout::{Layout, image_base, layout};
 pub use linear::{phys_to_virt, virt_to_phys};
 pub use shared::{Reserve, SharedPages};
 pub use source::PageSource;
-pub use space::{Access, AddressSpace, AreaInfo, Counters, Fault, Limits, ProgramKind, zero_frame};
+pub use space::{
+    Access, AddressSpace, AreaInfo, Counters, Fault, Limits, ProgramKind, Writers, zero_frame,
+};

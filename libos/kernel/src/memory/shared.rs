@@ -1,4 +1,4 @@
-//! Shared memory without a file: `MAP_SHARED|MAP_ANONYMOUS`, System V segments, `memfd_create`.
+//! Shared memory without a file: `MAP_SHARED|MAP_ANONYMOUS`, System V segments. (A memfd is a file in memory.)
 
 use super::commit;
 use super::frames::{Frame, alloc_zeroed};
@@ -7,7 +7,6 @@ use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether its size counts as committed memory (`MAP_NORESERVE`, `SHM_NORESERVE`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +17,7 @@ pub enum Reserve {
 
 /// An object whose pages are zero until written and are seen by everybody who maps it.
 pub struct SharedPages {
-    size: AtomicU64,
+    size: u64,
     name: &'static str,
     /// Pages that count as committed.
     committed: usize,
@@ -36,29 +35,11 @@ impl SharedPages {
         commit::check(committed)?;
         commit::charge(committed);
         Ok(Arc::new(SharedPages {
-            size: AtomicU64::new(size),
+            size,
             name,
             committed,
             pages: SpinLock::new(BTreeMap::new()),
         }))
-    }
-
-    /// Changes the size. Pages past the new end are dropped, the rest of the last one reads as zeros if it grows again.
-    pub fn resize(&self, size: u64) {
-        let mut pages = self.pages.lock();
-        self.size.store(size, Ordering::Relaxed);
-        drop(pages.split_off(&size.div_ceil(PAGE_SIZE as u64)));
-        let tail = size as usize % PAGE_SIZE;
-        if tail != 0
-            && let Some(f) = pages.get(&(size / PAGE_SIZE as u64))
-        {
-            f.zero_range(tail, PAGE_SIZE);
-        }
-    }
-
-    /// Frames in use.
-    pub fn resident(&self) -> usize {
-        self.pages.lock().len()
     }
 }
 
@@ -82,8 +63,12 @@ impl PageSource for SharedPages {
         Ok(frame)
     }
 
+    fn has_page(&self, index: u64) -> bool {
+        self.pages.lock().contains_key(&index)
+    }
+
     fn size(&self) -> u64 {
-        self.size.load(Ordering::Relaxed)
+        self.size
     }
 
     fn name(&self) -> String {

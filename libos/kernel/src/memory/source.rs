@@ -11,6 +11,9 @@ pub trait PageSource: Send + Sync {
     /// May sleep: it is called with no lock held. Errors reach the program as SIGBUS, `ENOMEM` as out of memory.
     fn page(&self, index: u64, for_write: bool) -> Result<Frame>;
 
+    /// Whether page `index` is in memory, for `mincore`. Called with the space locked.
+    fn has_page(&self, index: u64) -> bool;
+
     /// Size in bytes now. A page that begins at or past it is SIGBUS.
     fn size(&self) -> u64;
 

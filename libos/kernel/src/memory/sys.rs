@@ -3,9 +3,9 @@
 use super::area::Protection;
 use super::shared::{Reserve, SharedPages};
 use super::source::{Mapping, PageSource};
-use super::space::{AddressSpace, Advice, Limits, MapFlags, MapRequest, RemapFlags};
+use super::space::{Access, AddressSpace, Advice, MapFlags, MapRequest, RemapFlags};
 use crate::base::{Errno, PAGE_SIZE, Result};
-use crate::process::limits;
+use crate::process::scheduler;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 
@@ -22,18 +22,7 @@ fn space() -> Arc<AddressSpace> {
     crate::process::current().process().space()
 }
 
-/// The caller's space, with its present resource limits.
-fn limited_space() -> Arc<AddressSpace> {
-    let process = crate::process::current().process();
-    let space = process.space();
-    space.set_limits(Limits {
-        stack: process.rlimit(limits::STACK),
-        address_space: process.rlimit(limits::AS),
-        data: process.rlimit(limits::DATA),
-    });
-    space
-}
-
+/// `EINVAL` for rights that there are not; mmap ignores them.
 fn protection(prot: i32) -> Result<Protection> {
     u8::try_from(prot & !PROT_SEM)
         .ok()
@@ -49,7 +38,7 @@ pub fn sys_mmap(
     fd: i32,
     offset: i64,
 ) -> Result<usize> {
-    let protection = protection(prot)?;
+    let protection = Protection::from_bits_truncate(prot as u8);
     let flags = flags as u32;
     let sharing = flags & MAP_TYPE;
     let shared = match sharing {
@@ -101,7 +90,7 @@ pub fn sys_mmap(
     } else {
         offset
     };
-    limited_space().map(MapRequest {
+    space().map(MapRequest {
         addr,
         len,
         protection,
@@ -131,11 +120,11 @@ pub fn sys_mremap(
     to: usize,
 ) -> Result<usize> {
     let flags = RemapFlags::from_bits(flags as u32).ok_or(Errno::EINVAL)?;
-    limited_space().remap(old, old_len, new_len, flags, to)
+    space().remap(old, old_len, new_len, flags, to)
 }
 
 pub fn sys_brk(addr: usize) -> Result<usize> {
-    Ok(limited_space().set_break(addr))
+    Ok(space().set_break(addr))
 }
 
 pub fn sys_madvise(addr: usize, len: usize, advice: i32) -> Result<usize> {
@@ -146,8 +135,10 @@ pub fn sys_madvise(addr: usize, len: usize, advice: i32) -> Result<usize> {
         11 => Advice::DoFork,
         18 => Advice::WipeOnFork,
         19 => Advice::KeepOnFork,
+        22 => Advice::Populate(Access::Read),
+        23 => Advice::Populate(Access::Write),
         // NORMAL RANDOM SEQUENTIAL WILLNEED, (NO)HUGEPAGE, DONTDUMP DODUMP, COLD PAGEOUT
-        0..=3 | 14..=17 | 20 | 21 => Advice::Hint,
+        0..=3 | 14..=17 | 20 | 21 => Advice::Speed,
         // (UN)MERGEABLE as on a Linux without KSM.
         12 | 13 => return Err(Errno::EINVAL),
         other => {
@@ -196,6 +187,9 @@ pub fn sys_mincore(addr: usize, len: usize, vec: UserPtr<u8>) -> Result<usize> {
         let at = first * PAGE_SIZE;
         let map = space.resident_map(addr + at, (len - at).min(AT_ONCE * PAGE_SIZE))?;
         vec.offset(first).write_slice(&map)?;
+        if scheduler::give_way() {
+            return Err(Errno::EINTR);
+        }
     }
     Ok(0)
 }

@@ -1,11 +1,47 @@
 //! What machine this is: everything is found in the device tree (Devicetree Specification 0.4) by `compatible` strings.
 
-use crate::base::{Errno, Result};
+use crate::base::{Errno, PhysAddr, Result, page_up};
 use core::ops::Range;
 use fdt_parser::base::Fdt;
 
-/// Ranges of RAM that are kept; more are ignored, with a line in the log.
-const MAX_RANGES: usize = 16;
+#[cfg(test)]
+mod tests;
+
+/// Ranges of RAM, and of what is reserved in it, that are kept.
+const MAX_RANGES: usize = 20;
+
+/// Ranges of physical memory.
+#[derive(Default)]
+pub struct Ranges {
+    list: [Range<PhysAddr>; MAX_RANGES],
+    count: usize,
+}
+
+impl Ranges {
+    pub fn as_slice(&self) -> &[Range<PhysAddr>] {
+        &self.list[..self.count]
+    }
+
+    /// `ENOSPC` when there is no room for it.
+    pub fn add(&mut self, start: usize, len: usize) -> Result<()> {
+        if len > 0 {
+            let place = self.list.get_mut(self.count).ok_or(Errno::ENOSPC)?;
+            *place = PhysAddr(start)..PhysAddr(start + len);
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    /// The lowest page from `at` on that begins `len` bytes with nothing of these.
+    pub fn free_from(&self, at: usize, len: usize) -> usize {
+        let mut at = page_up(at);
+        let within = |at: usize, r: &&Range<PhysAddr>| r.start.0 < at + len && at < r.end.0;
+        while let Some(r) = self.as_slice().iter().find(|r| within(at, r)) {
+            at = page_up(r.end.0);
+        }
+        at
+    }
+}
 
 /// A block of device registers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,10 +52,8 @@ pub struct Registers {
 
 /// What the device tree says of the machine.
 pub struct Machine {
-    pub ram: [Range<usize>; MAX_RANGES],
-    pub ram_count: usize,
-    pub reserved: [Range<usize>; MAX_RANGES],
-    pub reserved_count: usize,
+    pub ram: Ranges,
+    pub reserved: Ranges,
     pub uart: Option<(Registers, u32)>,
     pub gic: Option<(usize, Registers, Registers)>,
     pub rtc: Option<Registers>,
@@ -32,13 +66,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn ram(&self) -> &[Range<usize>] {
-        &self.ram[..self.ram_count]
-    }
-    pub fn reserved(&self) -> &[Range<usize>] {
-        &self.reserved[..self.reserved_count]
-    }
-
     /// The value of boot argument `key=value`.
     pub fn argument(&self, key: &str) -> Option<&'static str> {
         self.arguments
@@ -79,7 +106,8 @@ impl Properties {
     }
 }
 
-/// Reads the tree at `virt` (physical address `phys`). `ENODEV` when there is no tree or no RAM in it.
+/// Reads the tree at `virt` (physical address `phys`). `ENODEV` when there is no tree or no RAM in it, `ENOSPC` when more of it is
+/// reserved than can be kept.
 ///
 /// # Safety
 /// `virt` is mapped and, if it holds a device tree, the tree stays there unchanged.
@@ -95,10 +123,8 @@ pub unsafe fn discover(virt: usize, phys: usize) -> Result<Machine> {
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(virt as *const u8, size) };
     let fdt = Fdt::from_bytes(bytes).map_err(|_| Errno::ENODEV)?;
     let mut m = Machine {
-        ram: [const { 0..0 }; MAX_RANGES],
-        ram_count: 0,
-        reserved: [const { 0..0 }; MAX_RANGES],
-        reserved_count: 0,
+        ram: Ranges::default(),
+        reserved: Ranges::default(),
         uart: None,
         gic: None,
         rtc: None,
@@ -110,12 +136,7 @@ pub unsafe fn discover(virt: usize, phys: usize) -> Result<Machine> {
         tree: phys..phys + size,
     };
     for r in fdt.memory_reservation_blocks() {
-        add(
-            &mut m.reserved,
-            &mut m.reserved_count,
-            r.address as usize,
-            r.size,
-        );
+        m.reserved.add(r.address as usize, r.size)?;
     }
     for node in fdt.all_nodes().flatten() {
         let mut p = Properties::default();
@@ -151,7 +172,15 @@ pub unsafe fn discover(virt: usize, phys: usize) -> Result<Machine> {
         if p.device_type.is_some_and(|t| t.starts_with(b"memory")) {
             for n in 0.. {
                 let Some(r) = registers(n) else { break };
-                add(&mut m.ram, &mut m.ram_count, r.phys, r.len);
+                if m.ram.add(r.phys, r.len).is_err() {
+                    klog!(Warn, "RAM at {:#x}: more ranges than are kept", r.phys);
+                }
+            }
+        } else if node.level() == 2 && node.parent_name() == Some("reserved-memory") {
+            // One without a place of its own may have any, and nobody asks us for it.
+            for n in 0.. {
+                let Some(r) = registers(n) else { break };
+                m.reserved.add(r.phys, r.len)?;
             }
         } else if p.device_type.is_some_and(|t| t.starts_with(b"cpu\0")) {
             if let Some(r) = registers(0)
@@ -177,16 +206,9 @@ pub unsafe fn discover(virt: usize, phys: usize) -> Result<Machine> {
             *kept = found.unwrap_or(kept);
         }
     }
-    if m.ram_count == 0 {
+    if m.ram.count == 0 {
         Err(Errno::ENODEV)
     } else {
         Ok(m)
-    }
-}
-
-fn add(list: &mut [Range<usize>; MAX_RANGES], count: &mut usize, start: usize, len: usize) {
-    if len > 0 && *count < MAX_RANGES {
-        list[*count] = start..start + len;
-        *count += 1;
     }
 }

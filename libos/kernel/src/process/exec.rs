@@ -12,8 +12,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-/// Most bytes of arguments and environment together.
-const ARG_MAX: usize = 2 << 20;
+/// Most bytes of arguments and environment together: a quarter of what the stack may be, within bounds.
+const ARG_MAX: core::ops::RangeInclusive<u64> = 128 << 10..=2 << 20;
 /// Most bytes of one argument (Linux's MAX_ARG_STRLEN).
 const ARG_STRLEN_MAX: usize = 128 << 10;
 /// `#!` scripts that may interpret each other.
@@ -29,7 +29,8 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn from_program(argv: UserPtr<usize>, envp: UserPtr<usize>) -> Result<Self> {
-        let mut room = ARG_MAX;
+        let stack = current().process().rlimit(super::limits::STACK);
+        let mut room = (stack / 4).clamp(*ARG_MAX.start(), *ARG_MAX.end()) as usize;
         let (argv, argc) = read_strings(argv, &mut room)?;
         let (envp, envc) = read_strings(envp, &mut room)?;
         Ok(Arguments {
@@ -364,7 +365,9 @@ fn build_stack(space: &AddressSpace, c: &Credentials, a: &Arguments, name: &[u8]
     for part in [&a.argv[..], &a.envp, name, &[0], &random] {
         block.extend_from_slice(part);
     }
-    space.write_memory(sp, &block)?;
+    let written = space.write_memory(sp, &block);
+    // The stack may not grow so far.
+    written.map_err(|e| if e == Errno::EFAULT { Errno::E2BIG } else { e })?;
     space.set_args((argv_at, envp_at), (envp_at, name_at));
     Ok(sp)
 }

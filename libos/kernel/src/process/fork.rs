@@ -10,7 +10,7 @@ use crate::arch::frame::{self, CalleeSaved, PSTATE_LINKED, TrapFrame};
 use crate::base::{Errno, Result, SpinLock};
 use crate::drivers::{self, ConsoleMode};
 use crate::fs::{FdTable, FsContext, OnExec};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, Writers};
 use crate::user::{Plain, UserPtr};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -221,7 +221,14 @@ fn clone(
     let space = if flags & f::VM != 0 {
         parent.space()
     } else {
-        Arc::new(parent.space().fork()?)
+        let space = parent.space();
+        // One reference is the process's, one is this: any other may be a child's that runs there (`CLONE_VM`).
+        let alone = parent.has_one_thread() && Arc::strong_count(&space) == 2;
+        let writers = match alone {
+            true => Writers::None,
+            false => Writers::OtherThreads,
+        };
+        Arc::new(space.fork(writers)?)
     };
     let process = new_process(parent, flags, space)?;
     process

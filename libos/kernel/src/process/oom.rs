@@ -2,7 +2,7 @@
 //!
 //! Frames of programs and files run out first: a fault that finds none comes to [`make_room`], a call that wants some gets
 //! `ENOMEM`. The last frames are the kernel heap's, whose small allocations have no way to fail. A call that digs deep into that
-//! reserve settles it on its way out ([`settle`]), before the program can make another.
+//! reserve settles it ([`settle`]) before its thread sleeps with what it took, or on its way out, before the program can make another.
 
 use super::signal::{SIGKILL, send};
 use super::thread::flag;
@@ -19,7 +19,7 @@ const DESCRIPTOR_FRAMES: i64 = 4;
 /// So many descriptors everybody has.
 const FEW_DESCRIPTORS: usize = 64;
 
-/// How bad a process is: its resident pages and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
+/// How bad a process is: its pages, their tables, and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
 /// memory.
 fn badness(p: &Arc<Process>) -> i64 {
     let adjust = p.oom_score_adj.load(Ordering::Relaxed) as i64;
@@ -28,7 +28,7 @@ fn badness(p: &Arc<Process>) -> i64 {
     }
     let threads = p.threads.lock().len() as i64;
     let files = p.files.lock().size().saturating_sub(FEW_DESCRIPTORS) as i64;
-    p.space.lock().resident_pages() as i64
+    p.space.lock().held_pages() as i64
         + threads * THREAD_FRAMES
         + files * DESCRIPTOR_FRAMES
         + adjust * frames::total_count() as i64 / 1000
@@ -51,13 +51,23 @@ pub fn note_shortage() {
     // SAFETY: null before there are threads; the running thread is alive.
     if let Some(me) = unsafe { me.as_ref() }
         && me.has_process()
+        && me.flags.load(Ordering::Relaxed) & flag::SETTLING == 0
     {
         me.set_flag(flag::SHORTAGE);
     }
 }
 
-/// Ends processes until the kernel has its reserve back, or nobody is left to end.
+/// Ends processes until the kernel has its reserve back, or nobody is left to end. Called under [`flag::SHORTAGE`], with no lock held.
 pub fn settle() {
+    let me = current();
+    me.clear_flag(flag::SHORTAGE);
+    // Waiting takes memory, too, and is no reason to begin again.
+    me.set_flag(flag::SETTLING);
+    end_some();
+    me.clear_flag(flag::SETTLING);
+}
+
+fn end_some() {
     while frames::is_short() && !current().is_dying() {
         let Some(victim) = largest() else { return };
         end(&victim);
@@ -102,7 +112,7 @@ fn end(victim: &Arc<Process>) {
             Err,
             "out of memory: killed process {} ({}), {} KiB resident",
             victim.pid,
-            alloc::string::String::from_utf8_lossy(&victim.comm()),
+            core::str::from_utf8(&victim.comm()).unwrap_or("?"),
             victim.space().resident_pages() * 4
         );
     }

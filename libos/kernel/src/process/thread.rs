@@ -22,6 +22,8 @@ pub mod flag {
     pub const NEW_FRAME: u32 = 8;
     /// What it did in the kernel left little memory: somebody may have to go ([`super::super::oom::settle`]).
     pub const SHORTAGE: u32 = 16;
+    /// It is about that.
+    pub const SETTLING: u32 = 32;
 }
 
 /// What the scheduler keeps of a thread.
@@ -177,6 +179,11 @@ impl Thread {
     /// Step 4: gives up the core unless woken since [`prepare_to_sleep`](Self::prepare_to_sleep); returns when woken or
     /// when the monotonic `deadline` (ns) has passed. The caller looks at its condition again.
     pub fn sleep(self: &Arc<Self>, deadline: Option<u64>) {
+        #[cfg(target_os = "none")]
+        if self.flags.load(Ordering::Relaxed) & flag::SHORTAGE != 0 {
+            // What it took it would keep for as long as it sleeps.
+            return super::oom::settle();
+        }
         let timer = deadline.map(|d| crate::time::timer::add(d, self.clone()));
         if self.sleep.park() {
             super::scheduler::park();

@@ -4,11 +4,13 @@
 //! a single one and a single zero walking through the word (two data lines as one), alternating bits.
 
 use super::{Test, Verdict, ensure, tests};
-use crate::base::{Errno, PAGE_SIZE};
+use crate::base::{Errno, PAGE_SIZE, PhysAddr};
 use crate::memory::frames::{
-    self, Frame, MAX_ORDER, alloc_contiguous, alloc_frame, alloc_zeroed, free_count, is_managed,
+    self, Frame, MAX_ORDER, alloc_frame, alloc_order, alloc_zeroed, free_count, free_order,
+    is_managed,
 };
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 pub const TESTS: &[Test] = tests!["frames":
@@ -25,7 +27,7 @@ pub const TESTS: &[Test] = tests!["frames":
 const WORDS: usize = PAGE_SIZE / 8;
 
 /// Every frame that can be had.
-fn take_all() -> Result<Vec<Frame>, alloc::string::String> {
+fn take_all() -> Result<Vec<Frame>, String> {
     let mut all = Vec::new();
     all.try_reserve_exact(free_count())
         .map_err(|_| format!("no memory for a list of {} frames", free_count()))?;
@@ -111,23 +113,43 @@ fn no_frame_left_is_an_error() -> Verdict {
         "a zeroed frame more than there are"
     );
     ensure!(
-        alloc_contiguous(MAX_ORDER).err() == Some(Errno::ENOMEM),
+        alloc_order(MAX_ORDER).err() == Some(Errno::ENOMEM),
         "a block of 4 MiB where single frames are short"
     );
     drop(all);
     ensure!(
-        alloc_contiguous(MAX_ORDER + 1).err() == Some(Errno::ENOMEM),
+        alloc_order(MAX_ORDER + 1).err() == Some(Errno::ENOMEM),
         "a block larger than the largest"
     );
     ensure!(alloc_frame().is_ok(), "no frame although all are free");
     Ok(())
 }
 
+/// Adjacent frames, given back at its end.
+struct Block {
+    phys: PhysAddr,
+    order: usize,
+}
+
+impl Block {
+    fn new(order: usize) -> Result<Block, String> {
+        let phys = alloc_order(order).map_err(|e| format!("order {order}: {e:?}"))?;
+        Ok(Block { phys, order })
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the block is ours and this is its end.
+        unsafe { free_order(self.phys, self.order) }
+    }
+}
+
 fn blocks_are_aligned_and_apart() -> Verdict {
     let mut blocks = Vec::new();
     for order in (0..=MAX_ORDER).chain((0..=MAX_ORDER).rev()) {
-        let block = alloc_contiguous(order).map_err(|e| format!("order {order}: {e:?}"))?;
-        let (start, len) = (block.phys().0, PAGE_SIZE << order);
+        let block = Block::new(order)?;
+        let (start, len) = (block.phys.0, PAGE_SIZE << order);
         ensure!(
             start.is_multiple_of(len),
             "order {order}: {start:#x} is not aligned"

@@ -5,7 +5,7 @@ use super::{Test, Verdict, ensure, tests};
 use crate::arch::mmu;
 use crate::base::{PAGE_SIZE, PhysAddr};
 use crate::memory::space::{MapFlags, MapRequest};
-use crate::memory::{self, Access, AddressSpace, ProgramKind, Protection, phys_to_virt};
+use crate::memory::{self, Access, AddressSpace, ProgramKind, Protection, Writers, phys_to_virt};
 use crate::process::stack::{KernelStack, STACK_SIZE};
 use alloc::format;
 use alloc::string::String;
@@ -277,7 +277,12 @@ fn a_fork_shares_until_one_side_writes() -> Verdict {
     parent.write(va, b"p")?;
     let frame = translate(va, Access::Write);
     ensure!(frame.is_some(), "a written page cannot be written");
-    let child = Active(Some(parent.space().fork().map_err(|e| format!("{e:?}"))?));
+    let child = Active(Some(
+        parent
+            .space()
+            .fork(Writers::None)
+            .map_err(|e| format!("{e:?}"))?,
+    ));
     ensure!(!is_writable(va), "the parent can write to what it shares");
     child.space().activate();
     ensure!(
@@ -319,7 +324,12 @@ fn every_table_comes_back() -> Verdict {
             active.write(va, b"x")?;
             active.write(va + 699 * PAGE_SIZE, b"x")?;
         }
-        let child = Active(Some(active.space().fork().map_err(|e| format!("{e:?}"))?));
+        let child = Active(Some(
+            active
+                .space()
+                .fork(Writers::None)
+                .map_err(|e| format!("{e:?}"))?,
+        ));
         ensure!(
             memory::frames::free_count() < before,
             "a space without frames"

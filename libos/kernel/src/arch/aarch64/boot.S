@@ -24,7 +24,9 @@ primary_entry:
     bl      drop_to_el1
     adrp    x21, _image_head        // where the image is
 
-    // Zero the kernel's .bss (the loader need not).
+    // Zero the kernel's .bss (the loader need not). All stores go past the caches until they are on: what firmware has left there
+    // must neither be written back over them nor be found in their place.
+    bl      drop_cached_bss
     adrp    x0, __kernel_bss_start
     add     x0, x0, :lo12:__kernel_bss_start
     adrp    x1, __kernel_bss_end
@@ -59,6 +61,8 @@ primary_entry:
     cmp     x1, #64
     b.ne    3b
 
+    // Lines may have been fetched again meanwhile, by speculation.
+    bl      drop_cached_bss
     mov     x25, x22
     mov     x26, x23
     bl      mmu_on
@@ -85,6 +89,24 @@ secondary_entry:
     mov     x30, #0
     mov     x0, x23
     br      x22
+
+// Invalidates the kernel's .bss, early tables included, in all caches.
+drop_cached_bss:
+    adrp    x0, __kernel_bss_start
+    add     x0, x0, :lo12:__kernel_bss_start
+    adrp    x1, __kernel_bss_end
+    add     x1, x1, :lo12:__kernel_bss_end
+    mrs     x2, ctr_el0             // DminLine: log2 of the words in the smallest line
+    ubfx    x2, x2, #16, #4
+    mov     x3, #4
+    lsl     x3, x3, x2
+    dmb     sy
+1:  dc      ivac, x0
+    add     x0, x0, x3
+    cmp     x0, x1
+    b.lo    1b
+    dsb     sy
+    ret
 
 // Turns the MMU and caches on with TTBR0 = x25, TTBR1 = x26.
 mmu_on:

@@ -7,7 +7,6 @@ use crate::memory::{self, Layout};
 use crate::platform::{self, Machine};
 use crate::process::{Thread, scheduler};
 use alloc::sync::Arc;
-use core::ops::Range;
 
 unsafe extern "C" {
     /// The linker script's table.
@@ -24,11 +23,11 @@ extern "C" fn kernel_main(tree: usize, image: usize) -> ! {
     // SAFETY: the linker script wrote the table.
     memory::layout::set(unsafe { &os_layout }, PhysAddr(image));
     // SAFETY: boot.S mapped the GiB that the tree lies in.
-    let machine = match unsafe { platform::discover(mmu::LINEAR_BASE + tree, tree) } {
+    let mut machine = match unsafe { platform::discover(mmu::LINEAR_BASE + tree, tree) } {
         Ok(m) => m,
         Err(e) => panic!("no usable device tree at {tree:#x}: {e:?}"),
     };
-    start_memory(&machine, image);
+    start_memory(&mut machine, image);
     let idle = Arc::new(Thread::new(0, None, None));
     scheduler::adopt_idle(idle);
     start_devices(&machine);
@@ -81,31 +80,20 @@ fn check_zva() {
     );
 }
 
-fn start_memory(machine: &Machine, image: usize) {
-    let mut ram: [Range<usize>; 16] = [const { 0..0 }; 16];
-    for (to, from) in ram.iter_mut().zip(machine.ram()) {
-        *to = crate::base::page_up(from.start)..crate::base::page_down(from.end);
-    }
-    let ram = &ram[..machine.ram().len()];
-    let first_free = mmu::init(image, ram);
-    let physical = |r: &Range<usize>| PhysAddr(r.start)..PhysAddr(r.end);
-    let mut ranges: [Range<PhysAddr>; 16] = [const { PhysAddr(0)..PhysAddr(0) }; 16];
-    for (to, from) in ranges.iter_mut().zip(ram) {
-        *to = physical(from);
-    }
-    let mut reserved: [Range<PhysAddr>; 18] = [const { PhysAddr(0)..PhysAddr(0) }; 18];
-    reserved[0] = physical(&(image..first_free));
-    reserved[1] = physical(&machine.tree);
-    for (to, from) in reserved[2..].iter_mut().zip(machine.reserved()) {
-        *to = physical(from);
-    }
-    // SAFETY: the ranges are RAM by the device tree's word; what is in use is reserved.
-    unsafe {
-        memory::frames::init(
-            &ranges[..ram.len()],
-            &reserved[..2 + machine.reserved().len()],
-        )
+fn start_memory(machine: &mut Machine, image: usize) {
+    let taken = &mut machine.reserved;
+    let mut take = |start: usize, end: usize| {
+        taken
+            .add(start, end - start)
+            .expect("room in the list of what is taken");
+        // The loader may have put the tree, and firmware its own, right behind the image.
+        taken.free_from(image, mmu::EARLY_ROOM)
     };
+    take(machine.tree.start, machine.tree.end);
+    let room = take(image, image + memory::layout().memory_size as usize);
+    take(room, mmu::init(image, machine.ram.as_slice(), room));
+    // SAFETY: the ranges are RAM by the device tree's word; what is in use is reserved.
+    unsafe { memory::frames::init(machine.ram.as_slice(), taken.as_slice()) };
 }
 
 fn start_devices(machine: &Machine) {

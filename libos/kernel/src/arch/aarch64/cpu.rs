@@ -2,6 +2,7 @@
 
 use crate::arch::MAX_CPUS;
 use crate::process::Thread;
+use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL1, Writeable};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -53,14 +54,10 @@ pub fn init(id: usize) {
         cpu.emergency_stack.get() as usize + EMERGENCY_STACK,
         Ordering::Relaxed,
     );
-    let mpidr: usize;
-    // SAFETY: TPIDR_EL1 is the kernel's own; reading MPIDR has no side effect.
-    unsafe {
-        core::arch::asm!("mrs {}, mpidr_el1", out(reg) mpidr);
-        core::arch::asm!("msr tpidr_el1, {}", in(reg) cpu);
-    }
+    let mpidr = MPIDR_EL1.get() as usize;
     cpu.affinity
         .store(mpidr & 0xff_00ff_ffff, Ordering::Relaxed);
+    TPIDR_EL1.set(core::ptr::from_ref(cpu) as u64);
 }
 
 /// The running core's data.

@@ -6,6 +6,8 @@ use crate::memory::{Access, Fault};
 use crate::process::signal::info::code;
 use crate::process::signal::{self, SigInfo};
 use crate::process::{current, scheduler};
+use aarch64_cpu::asm::barrier::{self, SY};
+use aarch64_cpu::registers::{ESR_EL1, Readable, VBAR_EL1, Writeable};
 use core::sync::atomic::Ordering;
 
 /// Exception classes (ESR_EL1.EC, Arm ARM D19.2.37).
@@ -158,10 +160,7 @@ extern "C" fn on_kernel_sync(frame: &mut TrapFrame, esr: u64, far: u64) {
     let in_copy =
         (&raw const copy_user_start as usize..&raw const copy_user_end as usize).contains(&pc);
     if in_copy && far < KERNEL_HALF && matches!(esr >> 26, class::DATA_SAME) {
-        if let Err(info) = fault(esr, far, WhenFull::Fail) {
-            if info.signo == signal::SIGKILL {
-                crate::process::signal::send::end_process(current().process(), signal::SIGKILL);
-            }
+        if fault(esr, far, WhenFull::Fail).is_err() {
             frame.pc = &raw const copy_user_fault as u64;
         }
         return;
@@ -185,10 +184,7 @@ extern "C" fn on_unexpected(frame: &mut TrapFrame, kind: u64) {
         2 => "SError",
         _ => "exception from AArch32",
     };
-    let esr: u64;
-    // SAFETY: reading a syndrome register.
-    unsafe { core::arch::asm!("mrs {}, esr_el1", out(reg) esr) };
-    crate::panic::fatal_exception(what, frame, esr, 0);
+    crate::panic::fatal_exception(what, frame, ESR_EL1.get(), 0);
 }
 
 /// Lets the last question through: see [`gic::SGI_REPORT`]. Exceptions mask FIQs on entry.
@@ -222,6 +218,14 @@ fn dispatch_interrupts(found: Interrupted) {
     }
 }
 
+/// Handles what waits for the kernel to unmask interrupts, for a call that takes long. No lock is held.
+pub fn take_interrupts() {
+    if interrupt_waits() {
+        // Time counts as the kernel's, whatever the program counter.
+        dispatch_interrupts(Interrupted::Program { pc: 0, late: true });
+    }
+}
+
 /// An interrupt while a program ran.
 #[unsafe(no_mangle)]
 extern "C" fn on_program_irq(frame: &mut TrapFrame) {
@@ -249,6 +253,6 @@ pub fn init() {
     unsafe extern "C" {
         static exception_vectors: u8;
     }
-    // SAFETY: the vectors are aligned and mapped; SP_EL1 is selected.
-    unsafe { core::arch::asm!("msr vbar_el1, {}", "isb", in(reg) &raw const exception_vectors) };
+    VBAR_EL1.set(&raw const exception_vectors as u64);
+    barrier::isb(SY);
 }

@@ -146,7 +146,7 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<usize> {
         let at = self.0;
         // Records lie on kernel stacks or in the kernel's image: in the upper half, aligned.
-        if at < 0xffff_ff80_0000_0000 || !at.is_multiple_of(8) {
+        if at < crate::memory::linear::LINEAR_BASE || !at.is_multiple_of(8) {
             return None;
         }
         // SAFETY: checked above as far as it can be; a second fault ends in a halt.

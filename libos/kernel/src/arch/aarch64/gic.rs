@@ -23,8 +23,8 @@ static DISTRIBUTOR: AtomicUsize = AtomicUsize::new(0);
 /// Version 2: the CPU interface; version 3: the first redistributor frame.
 static SECOND: AtomicUsize = AtomicUsize::new(0);
 static VERSION: AtomicUsize = AtomicUsize::new(0);
-/// Version 3: each core's own redistributor.
-static REDISTRIBUTORS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+/// Version 2: each core's bit in lists of targets. The controller's order need not be that in which the cores were started.
+static TARGETS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 const CTLR: usize = 0x000;
 const ISENABLER: usize = 0x100;
@@ -85,7 +85,6 @@ pub fn init(version: usize, distributor: usize, second: usize) {
 pub fn init_cpu() {
     if v3() {
         let redistributor = find_redistributor();
-        REDISTRIBUTORS[super::cpu_id()].store(redistributor, Ordering::Relaxed);
         // Wake it (GICR_WAKER.ProcessorSleep) and wait until it is.
         write(redistributor, 0x14, read(redistributor, 0x14) & !2);
         while read(redistributor, 0x14) & 4 != 0 {
@@ -115,6 +114,9 @@ pub fn init_cpu() {
         }
     } else {
         let d = distributor();
+        // Of private interrupts each core reads its own bit. The controller of a single core has no lists and says 0.
+        let target = (read(d, ITARGETSR) as usize & 0xff).max(1);
+        TARGETS[super::cpu_id()].store(target, Ordering::Relaxed);
         for i in 0..8 {
             write(d, IPRIORITYR + 4 * i, 0xa0a0_a0a0);
         }
@@ -145,7 +147,7 @@ fn find_redistributor() -> usize {
     }
 }
 
-/// Routes shared interrupt `irq` to the boot core and enables it.
+/// Routes shared interrupt `irq` to the calling core and enables it.
 pub fn enable(irq: u32) {
     let d = distributor();
     let (word, bit) = ((irq / 32) as usize * 4, 1 << (irq % 32));
@@ -163,8 +165,9 @@ pub fn enable(irq: u32) {
         if has_nmi() {
             write(d, IGROUPR + word, read(d, IGROUPR + word) | bit);
         }
+        let target = TARGETS[super::cpu_id()].load(Ordering::Relaxed) as u8;
         // SAFETY: as above.
-        unsafe { ((d + ITARGETSR + irq as usize) as *mut u8).write_volatile(1) };
+        unsafe { ((d + ITARGETSR + irq as usize) as *mut u8).write_volatile(target) };
     }
     write(d, ISENABLER + word, bit);
 }
@@ -222,6 +225,7 @@ pub fn send_sgi(cpu: usize, sgi: u32) {
     } else {
         // NSATT says which group the interrupt is in, where there are groups.
         let group_1 = u32::from(has_nmi() && sgi != SGI_REPORT) << 15;
-        write(distributor(), SGIR, 1 << (16 + cpu) | group_1 | sgi);
+        let target = TARGETS[cpu].load(Ordering::Relaxed) as u32;
+        write(distributor(), SGIR, target << 16 | group_1 | sgi);
     }
 }

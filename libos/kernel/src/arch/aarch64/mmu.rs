@@ -6,17 +6,17 @@
 
 use crate::base::{Errno, PAGE_SIZE, PhysAddr, Result, SpinLock, page_down, page_up};
 use crate::memory::layout;
+pub use crate::memory::layout::KERNEL_BASE;
+pub use crate::memory::linear::LINEAR_BASE;
+use aarch64_cpu::asm::barrier::{self, ISH, ISHST, NSH, SY};
+use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, Readable, TTBR0_EL1, TTBR1_EL1, Writeable};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Virtual address of physical address 0 in the linear map.
-pub const LINEAR_BASE: usize = 0xffff_ff80_0000_0000;
 /// Kernel stacks.
 pub const STACKS_BASE: usize = 0xffff_ffc0_0000_0000;
 /// Device registers.
 const DEVICES_BASE: usize = 0xffff_ffe0_0000_0000;
-/// Where the kernel is linked.
-pub const KERNEL_BASE: usize = 0xffff_ffff_8000_0000;
 
 const VALID: u64 = 1;
 const TABLE: u64 = 3;
@@ -47,8 +47,10 @@ struct Tables {
     next_device: usize,
 }
 
-/// Where tables come from: before the frame allocator runs, a bump pointer behind the image.
+/// Where tables come from: before the frame allocator runs, a bump pointer in room that boot has found.
 static EARLY_BUMP: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of that room: far more tables than RAM in so many ranges needs.
+pub const EARLY_ROOM: usize = 1 << 20;
 
 fn new_table() -> Result<usize> {
     let bump = EARLY_BUMP.load(Ordering::Relaxed);
@@ -64,21 +66,22 @@ fn new_table() -> Result<usize> {
 }
 
 /// The table entry of `va` at `level`, making tables on the way.
-fn entry(va: usize, level: usize) -> Result<*mut u64> {
+fn entry(va: usize, level: usize) -> Result<&'static AtomicU64> {
     let mut table = ROOT.load(Ordering::Relaxed);
     for l in 1..=level {
         let index = (va >> (39 - 9 * l)) & 511;
-        let slot = (LINEAR_BASE + table + index * 8) as *mut u64;
+        // SAFETY: a table of the kernel's, which lives for ever, in the linear map.
+        let slot = unsafe { &*((LINEAR_BASE + table + index * 8) as *const AtomicU64) };
         if l == level {
             return Ok(slot);
         }
-        // SAFETY: `table` is a table of the kernel's, mapped by the linear map; KERNEL_TABLES is held or this is boot.
-        unsafe {
-            if *slot & VALID == 0 {
-                *slot = new_table()? as u64 | TABLE;
-            }
-            table = (*slot & ADDRESS) as usize;
+        let mut next = slot.load(Ordering::Relaxed);
+        if next & VALID == 0 {
+            next = new_table()? as u64 | TABLE;
+            // Whoever walks to the table, on any core, finds it zeroed.
+            slot.store(next, Ordering::Release);
         }
+        table = (next & ADDRESS) as usize;
     }
     Err(Errno::EINVAL)
 }
@@ -97,21 +100,22 @@ fn map(mut va: usize, mut phys: usize, len: usize, attributes: u64) -> Result<()
             va.is_multiple_of(size) && phys.is_multiple_of(size) && end - va >= size
         })
         .ok_or(Errno::EINVAL)?;
-        let slot = entry(va, level)?;
-        // SAFETY: as in `entry`.
-        unsafe { *slot = phys as u64 | attributes | kind };
+        entry(va, level)?.store(phys as u64 | attributes | kind, Ordering::Release);
         va += size;
         phys += size;
     }
     Ok(())
 }
 
-/// Builds the final tables for RAM `ranges` and switches to them. Returns the first free physical address behind the image
-/// and the tables. Runs once, on the boot core, on the early tables, which reach only the GiB of the image.
-pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
+/// Builds the final tables for `ram` and switches to them. They lie at `room`, in the GiB of the image, which is as far as the
+/// early tables reach; returns where they end. Runs once, on the boot core.
+pub fn init(image: usize, ram: &[Range<PhysAddr>], room: usize) -> usize {
+    // TCR_EL1.AS is set, and a space keeps its identifier as long as it lives.
+    let bits = ID_AA64MMFR0_EL1.read_as_enum(ID_AA64MMFR0_EL1::ASIDBits);
+    let wide = matches!(bits, Some(ID_AA64MMFR0_EL1::ASIDBits::Value::Bits_16));
+    assert!(wide, "address-space identifiers must have 16 bits");
     let l = layout();
-    let first = page_up(image + l.total_size as usize);
-    EARLY_BUMP.store(first, Ordering::Relaxed);
+    EARLY_BUMP.store(room, Ordering::Relaxed);
     let build = || -> Result<()> {
         EMPTY.store(new_table()?, Ordering::Relaxed);
         ROOT.store(new_table()?, Ordering::Relaxed);
@@ -127,15 +131,16 @@ pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
                     ),
             ),
         ];
-        for r in ranges {
-            let mut at = r.start;
+        for r in ram {
+            let last = page_down(r.end.0);
+            let mut at = page_up(r.start.0).min(last);
             for (start, end) in read_only {
-                let (start, end) = (start.clamp(at, r.end), end.clamp(at, r.end));
+                let (start, end) = (start.clamp(at, last), end.clamp(at, last));
                 map(LINEAR_BASE + at, at, start - at, NORMAL_RW)?;
                 map(LINEAR_BASE + start, start, end - start, NORMAL_RO)?;
                 at = end;
             }
-            map(LINEAR_BASE + at, at, r.end - at, NORMAL_RW)?;
+            map(LINEAR_BASE + at, at, last - at, NORMAL_RW)?;
         }
         let text = page_up(l.kernel_text_end as usize);
         let rodata = page_up(l.kernel_rodata_end as usize);
@@ -152,7 +157,9 @@ pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
     build().expect("the early bump allocator cannot fail");
     // SAFETY: the new tables map everything that the kernel uses at the same addresses as the early ones.
     unsafe { install() };
-    EARLY_BUMP.swap(0, Ordering::Relaxed)
+    let end = EARLY_BUMP.swap(0, Ordering::Relaxed);
+    assert!(end <= room + EARLY_ROOM, "early tables to {end:#x}");
+    end
 }
 
 /// Points the calling core at the kernel's tables and no program.
@@ -160,13 +167,14 @@ pub fn init(image: usize, ranges: &[Range<usize>]) -> usize {
 /// # Safety
 /// `init` has built the tables.
 pub unsafe fn install() {
-    // SAFETY: by the contract the running code and stack are mapped the same way there.
-    unsafe {
-        core::arch::asm!(
-            "msr ttbr0_el1, {empty}", "msr ttbr1_el1, {root}", "isb", "tlbi vmalle1", "dsb nsh", "isb",
-            empty = in(reg) EMPTY.load(Ordering::Relaxed), root = in(reg) ROOT.load(Ordering::Relaxed),
-        );
-    }
+    TTBR0_EL1.set(EMPTY.load(Ordering::Relaxed) as u64);
+    TTBR1_EL1.set(ROOT.load(Ordering::Relaxed) as u64);
+    barrier::isb(SY);
+    // SAFETY: forgetting translations is always allowed; by the contract the running code and stack are mapped the same way in the
+    // new tables.
+    unsafe { core::arch::asm!("tlbi vmalle1") };
+    barrier::dsb(NSH);
+    barrier::isb(SY);
 }
 
 /// The physical root table, for secondary cores.
@@ -182,7 +190,7 @@ pub fn map_device(phys: usize, len: usize) -> Result<usize> {
     let va = tables.next_device;
     tables.next_device += len + PAGE_SIZE;
     map(va, start, len, DEVICE_RW)?;
-    barrier();
+    table_barrier();
     Ok(va + (phys - start))
 }
 
@@ -190,7 +198,7 @@ pub fn map_device(phys: usize, len: usize) -> Result<usize> {
 pub fn map_kernel_page(va: usize, phys: PhysAddr) -> Result<()> {
     let _tables = KERNEL_TABLES.lock();
     map(va, phys.0, PAGE_SIZE, NORMAL_RW)?;
-    barrier();
+    table_barrier();
     Ok(())
 }
 
@@ -199,29 +207,27 @@ pub fn unmap_kernel_pages(va: usize, frames: &mut [PhysAddr]) -> Result<()> {
     let _tables = KERNEL_TABLES.lock();
     for (n, frame) in frames.iter_mut().enumerate() {
         let slot = entry(va + n * PAGE_SIZE, 3)?;
-        // SAFETY: as in `entry`; the TLB forgets the page before the frame is handed on.
-        unsafe {
-            *frame = PhysAddr((slot.read() & ADDRESS) as usize);
-            slot.write(0);
-        }
+        // The TLB forgets the page before the frame is handed on.
+        *frame = PhysAddr((slot.swap(0, Ordering::Relaxed) & ADDRESS) as usize);
     }
-    // SAFETY: the order that the Arm ARM asks for (D8.16): writes of tables, maintenance, completion.
-    unsafe { core::arch::asm!("dsb ishst") };
+    // The order that the Arm ARM asks for (D8.16): writes of tables, maintenance, completion.
+    barrier::dsb(ISHST);
     for n in 0..frames.len() {
         // The higher bits are a hint about the table's level, where cores know it: none.
         let page = ((va >> 12) + n) & 0xfff_ffff_ffff;
         // SAFETY: forgetting a translation.
         unsafe { core::arch::asm!("tlbi vaale1is, {}", in(reg) page) };
     }
-    // SAFETY: barriers only.
-    unsafe { core::arch::asm!("dsb ish", "isb") };
+    barrier::dsb(ISH);
+    barrier::isb(SY);
     Ok(())
 }
 
-/// Makes table writes visible to the walker.
-fn barrier() {
-    // SAFETY: barriers only.
-    unsafe { core::arch::asm!("dsb ishst", "isb") };
+/// Makes table writes visible to every core's walker; enough for entries that were invalid before.
+#[inline(always)]
+pub fn table_barrier() {
+    barrier::dsb(ISHST);
+    barrier::isb(SY);
 }
 
 /// Identifiers in use, a bit each; 0 belongs to the empty table. 16 bits of ASID (TCR_EL1.AS).
@@ -251,7 +257,8 @@ fn allocate_asid() -> u64 {
     panic!("out of address-space identifiers");
 }
 
-/// Makes the address space with this root table the current one of the core. `asid` is given a number at first use.
+/// Makes the address space with this root table the current one of the core; the caller keeps it until another is. `asid` is given a
+/// number at first use.
 pub fn activate(root: PhysAddr, asid: &AtomicU64) {
     let mut id = asid.load(Ordering::Relaxed);
     if id == 0 {
@@ -263,48 +270,56 @@ pub fn activate(root: PhysAddr, asid: &AtomicU64) {
                 other
             }
         };
+        // The other half of `number_in_use`.
+        barrier::dsb(ISH);
     }
-    // SAFETY: the caller owns the tables and keeps them until another root is installed.
-    unsafe { core::arch::asm!("msr ttbr0_el1, {}", "isb", in(reg) root.0 as u64 | id << 48) };
+    TTBR0_EL1.set(root.0 as u64 | id << 48);
+    barrier::isb(SY);
 }
 
 /// Leaves the core without a program's address space.
 pub fn deactivate() {
-    // SAFETY: the empty table lives for ever.
-    unsafe { core::arch::asm!("msr ttbr0_el1, {}", "isb", in(reg) EMPTY.load(Ordering::Relaxed)) };
+    TTBR0_EL1.set(EMPTY.load(Ordering::Relaxed) as u64);
+    barrier::isb(SY);
+}
+
+/// The number under which a TLB may hold something of the space, or 0. Table entries that were written before are what a core walks that
+/// takes the space into use when this found it unused.
+#[inline(always)]
+fn number_in_use(asid: &AtomicU64) -> u64 {
+    barrier::dsb(ISH);
+    asid.load(Ordering::Relaxed)
 }
 
 /// Forgets all translations of a dead address space and frees its number.
 pub fn release_asid(asid: &AtomicU64) {
+    flush_asid(asid);
     let id = asid.swap(0, Ordering::Relaxed);
     if id != 0 {
-        flush(id);
         ASIDS.lock().used[id as usize / 64] &= !(1 << (id % 64));
     }
 }
 
-fn flush(id: u64) {
-    // SAFETY: forgetting translations is always allowed.
-    unsafe {
-        core::arch::asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) id << 48)
-    };
-}
-
 /// Forgets one page of an address space on every core, after its entry was changed.
 pub fn flush_page(asid: &AtomicU64, va: usize) {
-    let id = asid.load(Ordering::Relaxed);
+    let id = number_in_use(asid);
     if id != 0 {
         // SAFETY: forgetting translations is always allowed.
         unsafe {
-            core::arch::asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) id << 48 | (va as u64 >> 12) & 0xfff_ffff_ffff)
+            core::arch::asm!("tlbi vae1is, {}", in(reg) id << 48 | (va as u64 >> 12) & 0xfff_ffff_ffff)
         };
+        barrier::dsb(ISH);
+        barrier::isb(SY);
     }
 }
 
 /// Forgets an address space on every core.
 pub fn flush_asid(asid: &AtomicU64) {
-    let id = asid.load(Ordering::Relaxed);
+    let id = number_in_use(asid);
     if id != 0 {
-        flush(id);
+        // SAFETY: forgetting translations is always allowed.
+        unsafe { core::arch::asm!("tlbi aside1is, {}", in(reg) id << 48) };
+        barrier::dsb(ISH);
+        barrier::isb(SY);
     }
 }

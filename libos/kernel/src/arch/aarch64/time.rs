@@ -1,6 +1,10 @@
 //! The generic timer: CNTVCT counts at CNTFRQ Hz, the virtual timer interrupts when it passes a compare value.
 
 use crate::time::page::SHIFT;
+use aarch64_cpu::asm::barrier::{self, SY};
+use aarch64_cpu::registers::{
+    CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable,
+};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Nanoseconds per tick, as `(ticks * MULT) >> SHIFT`.
@@ -9,17 +13,14 @@ static MULT: AtomicU64 = AtomicU64::new(0);
 static BASE: AtomicU64 = AtomicU64::new(0);
 
 fn counter() -> u64 {
-    let n: u64;
-    // SAFETY: reading a counter.
-    unsafe { core::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) n, options(nomem, nostack)) };
-    n
+    // Not before what comes before.
+    barrier::isb(SY);
+    CNTVCT_EL0.get()
 }
 
 /// Starts the clock.
 pub fn init() {
-    let hz: u64;
-    // SAFETY: reading an identification register.
-    unsafe { core::arch::asm!("mrs {}, cntfrq_el0", out(reg) hz) };
+    let hz = CNTFRQ_EL0.get();
     MULT.store((1_000_000_000u64 << SHIFT) / hz.max(1), Ordering::Relaxed);
     BASE.store(counter(), Ordering::Relaxed);
     let (mult, base) = (MULT.load(Ordering::Relaxed), BASE.load(Ordering::Relaxed));
@@ -46,12 +47,10 @@ pub fn set_deadline(deadline: Option<u64>) {
             let ticks =
                 (((ns as u128) << SHIFT).div_ceil(mult as u128)).min(u64::MAX as u128 / 2) as u64;
             let at = BASE.load(Ordering::Relaxed).wrapping_add(ticks);
-            // SAFETY: the virtual timer is the kernel's.
-            unsafe {
-                core::arch::asm!("msr cntv_cval_el0, {}", "msr cntv_ctl_el0, {}", "isb", in(reg) at, in(reg) 1u64)
-            };
+            CNTV_CVAL_EL0.set(at);
+            CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
         }
-        // SAFETY: as above.
-        None => unsafe { core::arch::asm!("msr cntv_ctl_el0, {}", "isb", in(reg) 0u64) },
+        None => CNTV_CTL_EL0.set(0),
     }
+    barrier::isb(SY);
 }

@@ -89,6 +89,11 @@ impl Contents {
         }
     }
 
+    /// Whether the page is in memory, be it in the image.
+    pub fn has_page(&self, index: u64) -> bool {
+        !matches!(self.page_at(index), Page::Hole)
+    }
+
     pub fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
         let size = self.size();
         let mut at = offset;
@@ -96,13 +101,14 @@ impl Contents {
         while at < end {
             let (index, within) = split(at);
             let want = ((end - at) as usize).min(PAGE_SIZE - within);
-            let done = match self.page_at(index) {
+            let page = self.page_at(index);
+            let done = as_far_as_there_is_memory(buf, want, |buf, want| match &page {
                 Page::Frame(frame) => buf.put(&frame.as_slice()[within..within + want]),
                 Page::Packed(bytes) if within < bytes.len() => {
                     buf.put(&bytes[within..bytes.len().min(within + want)])
                 }
                 _ => buf.put_zeros(want),
-            };
+            });
             match done {
                 Ok(0) => break,
                 Ok(n) => at += n as u64,
@@ -172,7 +178,9 @@ impl Contents {
     ) -> Result<usize> {
         let packed = match self.page_at(index) {
             Page::Frame(mut frame) => {
-                return buf.take(&mut frame.as_mut_slice()[within..within + want]);
+                return as_far_as_there_is_memory(buf, want, |buf, want| {
+                    buf.take(&mut frame.as_mut_slice()[within..within + want])
+                });
             }
             Page::Packed(bytes) => bytes,
             Page::Hole => &[],
@@ -457,19 +465,33 @@ fn fill_new_page(
     within: usize,
     want: usize,
 ) -> Result<(Frame, usize)> {
-    if want == PAGE_SIZE {
-        let mut frame = frames::alloc_frame()?;
-        let n = buf.take(frame.as_mut_slice())?;
-        if n < PAGE_SIZE {
-            // Program memory ended early: what was there before stays, zeros behind it.
-            frame.copy_from(n.min(packed.len()), &packed[n.min(packed.len())..]);
-            frame.zero_range(n.max(packed.len()), PAGE_SIZE);
-        }
-        return Ok((frame, n));
-    }
     // Zeroing a whole page is quicker than zeroing the pieces around a small write.
-    let mut frame = frames::alloc_zeroed()?;
-    frame.copy_from(0, packed);
-    let n = buf.take(&mut frame.as_mut_slice()[within..within + want])?;
+    let mut frame = match want {
+        PAGE_SIZE => frames::alloc_frame()?,
+        _ => frames::alloc_zeroed()?,
+    };
+    if want < PAGE_SIZE {
+        frame.copy_from(0, packed);
+    }
+    let n = as_far_as_there_is_memory(buf, want, |buf, want| {
+        buf.take(&mut frame.as_mut_slice()[within..within + want])
+    })?;
+    if want == PAGE_SIZE && n < PAGE_SIZE {
+        // Program memory ended early: what was there before stays, zeros behind it.
+        frame.copy_from(n.min(packed.len()), &packed[n.min(packed.len())..]);
+        frame.zero_range(n.max(packed.len()), PAGE_SIZE);
+    }
     Ok((frame, n))
+}
+
+/// Moves `want` bytes, at most a page, to or from a program by `f`; if that cannot be done, those up to the end of its first page.
+fn as_far_as_there_is_memory(
+    buf: &mut Buffer<'_>,
+    want: usize,
+    mut f: impl FnMut(&mut Buffer<'_>, usize) -> Result<usize>,
+) -> Result<usize> {
+    f(buf, want).or_else(|e| match buf.in_one_page(want) {
+        part if part < want => f(buf, part),
+        _ => Err(e),
+    })
 }

@@ -1,7 +1,7 @@
 //! What the VFS asks of an inode in memory.
 
 use super::file::Contents;
-use super::node::{Body, RamInode, marker};
+use super::node::{Body, RamInode, marker, xattr_size};
 use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::fs::devfs;
 use crate::fs::fifo;
@@ -20,9 +20,21 @@ use core::any::Any;
 
 /// Hard links that one inode may have.
 const LINK_MAX: u32 = 65000;
+/// Bytes of names that `listxattr` tells, as on Linux.
+const XATTR_LIST_MAX: usize = 65536;
+
 fn as_ram(inode: &Arc<dyn Inode>) -> Result<Arc<RamInode>> {
     let any: Arc<dyn Any + Send + Sync> = inode.clone();
     any.downcast().map_err(|_| Errno::EXDEV)
+}
+
+/// A copy of what a program may make large.
+fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 fn read_slice(bytes: &[u8], buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
@@ -293,8 +305,23 @@ impl Inode for RamInode {
         Ok(())
     }
 
-    fn page(&self, index: u64, _purpose: PageFor) -> Result<Frame> {
-        self.contents().ok_or(Errno::ENODEV)?.page(&self.fs, index)
+    fn page(&self, index: u64, purpose: PageFor) -> Result<Frame> {
+        let page = self
+            .contents()
+            .ok_or(Errno::ENODEV)?
+            .page(&self.fs, index)?;
+        if purpose == PageFor::Write {
+            self.touch();
+        }
+        Ok(page)
+    }
+
+    fn has_page(&self, index: u64) -> bool {
+        self.contents().is_some_and(|c| c.has_page(index))
+    }
+
+    fn size(&self) -> u64 {
+        RamInode::size(self)
     }
 
     fn mapped(&self, how: MappedFor) -> Result<bool> {
@@ -327,21 +354,29 @@ impl Inode for RamInode {
 
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
         let xattrs = self.xattrs.lock();
-        xattrs
-            .as_ref()
-            .and_then(|x| x.get(name))
-            .cloned()
-            .ok_or(Errno::ENODATA)
+        let value = xattrs.as_ref().and_then(|x| x.get(name));
+        copied(value.ok_or(Errno::ENODATA)?)
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<()> {
+        let value = copied(value)?;
+        let size = xattr_size(name, &value);
+        self.fs.charge_bytes(size)?;
         let mut xattrs = self.xattrs.lock();
-        let xattrs = xattrs.get_or_insert_with(Default::default);
-        match (how, xattrs.contains_key(name)) {
-            (XattrSet::Create, true) => return Err(Errno::EEXIST),
-            (XattrSet::Replace, false) => return Err(Errno::ENODATA),
-            _ => xattrs.insert(name.into(), value.to_vec()),
+        let all = xattrs.get_or_insert_with(Default::default);
+        let refusal = match (how, all.contains_key(name)) {
+            (XattrSet::Create, true) => Some(Errno::EEXIST),
+            (XattrSet::Replace, false) => Some(Errno::ENODATA),
+            _ => None,
         };
+        if let Some(e) = refusal {
+            self.fs.refund_bytes(size);
+            return Err(e);
+        }
+        if let Some(old) = all.insert(name.into(), value) {
+            self.fs.refund_bytes(xattr_size(name, &old));
+        }
+        drop(xattrs);
         self.relink(0);
         Ok(())
     }
@@ -350,19 +385,24 @@ impl Inode for RamInode {
         let xattrs = self.xattrs.lock();
         let mut names = Vec::new();
         for name in xattrs.iter().flat_map(|x| x.keys()) {
+            names
+                .try_reserve(name.len() + 1)
+                .map_err(|_| Errno::ENOMEM)?;
             names.extend_from_slice(name);
             names.push(0);
+            if names.len() > XATTR_LIST_MAX {
+                return Err(Errno::E2BIG);
+            }
         }
         Ok(names)
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<()> {
         let mut xattrs = self.xattrs.lock();
-        xattrs
-            .as_mut()
-            .and_then(|x| x.remove(name))
-            .ok_or(Errno::ENODATA)?;
+        let old = xattrs.as_mut().and_then(|x| x.remove(name));
         drop(xattrs);
+        self.fs
+            .refund_bytes(xattr_size(name, &old.ok_or(Errno::ENODATA)?));
         self.relink(0);
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Shared {
     /// Pages that may be in use at once.
     limit: AtomicUsize,
     inodes: AtomicUsize,
+    /// Bytes of the kernel's heap that inodes take for their extended attributes; the pages that these would fill are among those used.
+    bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -47,6 +49,25 @@ impl Shared {
         }
         commit::charge(1);
         Ok(())
+    }
+
+    /// Takes room for `bytes` on the kernel's heap from the budget; `ENOSPC` when it is spent, or when nothing else is left.
+    fn charge_bytes(&self, bytes: usize) -> Result<()> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let pages = (before + bytes) / PAGE_SIZE - before / PAGE_SIZE;
+        let refused = pages > 0 && (frames::is_scarce() || commit::check(pages).is_err());
+        let used = self.used.fetch_add(pages, Ordering::Relaxed) + pages;
+        commit::charge(pages);
+        if refused || pages > 0 && used > self.limit.load(Ordering::Relaxed) {
+            self.refund_bytes(bytes);
+            return Err(Errno::ENOSPC);
+        }
+        Ok(())
+    }
+
+    fn refund_bytes(&self, bytes: usize) {
+        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.refund(before / PAGE_SIZE - (before - bytes) / PAGE_SIZE);
     }
 
     /// `mount -o remount,size=`: `EINVAL` if more is in use.
@@ -89,6 +110,7 @@ impl RamFs {
             used: AtomicUsize::new(0),
             limit: AtomicUsize::new(pages),
             inodes: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
         });
         let root = RamInode::new(&shared, Body::directory(), perm, 0, 0, Timespec::now());
         Arc::new(RamFs { name, root, shared })

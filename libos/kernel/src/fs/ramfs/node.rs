@@ -58,6 +58,12 @@ pub(super) struct Attr {
 
 pub(super) type Xattrs = BTreeMap<Box<[u8]>, Vec<u8>>;
 
+/// Bytes that an extended attribute takes of the file system's budget.
+pub(super) fn xattr_size(name: &[u8], value: &[u8]) -> usize {
+    const TREE: usize = 64;
+    name.len() + value.len() + TREE
+}
+
 pub struct RamInode {
     pub(super) ino: u64,
     pub(super) fs: Arc<Shared>,
@@ -71,6 +77,9 @@ pub struct RamInode {
 impl Drop for RamInode {
     fn drop(&mut self) {
         self.fs.inodes.fetch_sub(1, Ordering::Relaxed);
+        for (name, value) in self.xattrs.get_mut().iter().flat_map(|x| x.iter()) {
+            self.fs.refund_bytes(xattr_size(name, value));
+        }
         match &mut self.body {
             Body::File(contents) => {
                 let pages = contents.clear();

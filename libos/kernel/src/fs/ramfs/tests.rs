@@ -335,3 +335,28 @@ fn seals_forbid_what_they_say() {
     );
     assert_eq!(f.kind(), FileType::Regular);
 }
+
+#[test]
+fn extended_attributes_spend_the_budget() {
+    let fs = fs(10);
+    let f = file(&fs, b"f");
+    let set = |name: usize, how| {
+        let name = format!("user.{name}");
+        f.set_xattr(name.as_bytes(), &[1; 3000], how)
+    };
+    let used = || fs.stat().unwrap().blocks - fs.stat().unwrap().free;
+    let many = (0..100).take_while(|&n| set(n, XattrSet::Create).is_ok());
+    assert!((10..20).contains(&many.count()));
+    assert_eq!(set(99, XattrSet::Any), Err(Errno::ENOSPC));
+    // One in the place of another, and what is refused, take nothing for long.
+    f.remove_xattr(b"user.0").unwrap();
+    let before = used();
+    for _ in 0..100 {
+        set(1, XattrSet::Replace).unwrap();
+        assert_eq!(set(1, XattrSet::Create), Err(Errno::EEXIST));
+    }
+    assert_eq!(used(), before);
+    drop(f);
+    fs.root().unlink(b"f").unwrap();
+    assert_eq!(used(), 0);
+}

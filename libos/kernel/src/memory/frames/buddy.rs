@@ -226,6 +226,7 @@ impl Buddy {
         &self.meta(phys.0).refs
     }
 
+    #[cfg(debug_assertions)]
     pub fn contains(&self, phys: PhysAddr) -> bool {
         self.zones()
             .iter()

@@ -1,7 +1,7 @@
 //! Owned references to frames.
 
 use super::global;
-use crate::base::{PAGE_SHIFT, PAGE_SIZE, PhysAddr};
+use crate::base::{PAGE_SIZE, PhysAddr};
 use crate::memory::linear::phys_to_virt;
 use core::mem::ManuallyDrop;
 use core::num::NonZeroUsize;
@@ -63,15 +63,6 @@ impl Frame {
         // SAFETY: in bounds by the line above; a kernel buffer never overlaps a frame.
         unsafe {
             core::ptr::copy_nonoverlapping(src.as_ptr(), self.as_ptr().add(offset), src.len())
-        }
-    }
-
-    /// Copies bytes of the frame from `offset` on into `dst`.
-    pub fn copy_to(&self, offset: usize, dst: &mut [u8]) {
-        assert!(offset <= PAGE_SIZE && dst.len() <= PAGE_SIZE - offset);
-        // SAFETY: in bounds by the line above; a kernel buffer never overlaps a frame.
-        unsafe {
-            core::ptr::copy_nonoverlapping(self.as_ptr().add(offset), dst.as_mut_ptr(), dst.len())
         }
     }
 
@@ -140,38 +131,5 @@ impl Drop for Frame {
 impl core::fmt::Debug for Frame {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Frame({:#x})", self.phys)
-    }
-}
-
-/// 2^order adjacent frames, freed when dropped. Not shared, not counted.
-pub struct Block {
-    phys: PhysAddr,
-    order: usize,
-}
-
-impl Block {
-    /// Takes over a block made by [`super::alloc_order`].
-    ///
-    /// # Safety
-    /// The caller owns the block and gives it up.
-    pub unsafe fn from_raw(phys: PhysAddr, order: usize) -> Self {
-        Block { phys, order }
-    }
-    pub fn phys(&self) -> PhysAddr {
-        self.phys
-    }
-    pub fn as_ptr(&self) -> *mut u8 {
-        phys_to_virt(self.phys)
-    }
-    /// Size in bytes.
-    pub fn size(&self) -> usize {
-        1 << (self.order + PAGE_SHIFT)
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // SAFETY: the block is ours and this is its end.
-        unsafe { super::free_order(self.phys, self.order) }
     }
 }

@@ -13,7 +13,7 @@ mod spans;
 pub(super) mod tests;
 
 pub use buddy::MAX_ORDER;
-pub use frame::{Block, Frame};
+pub use frame::Frame;
 pub use piece::Piece;
 
 use crate::base::{Errno, PhysAddr, Result};
@@ -179,12 +179,6 @@ pub fn alloc_zeroed() -> Result<Frame> {
     Ok(frame)
 }
 
-/// 2^order physically adjacent frames (order ≤ [`MAX_ORDER`]), contents undefined, aligned to their size.
-pub fn alloc_contiguous(order: usize) -> Result<Block> {
-    // SAFETY: the allocator has just made this block.
-    alloc_order(order).map(|phys| unsafe { Block::from_raw(phys, order) })
-}
-
 /// Whether only the heap's reserve is left.
 pub fn is_scarce() -> bool {
     global().buddy.free_count() <= global().reserve.load(Ordering::Relaxed)
@@ -195,7 +189,8 @@ pub fn is_short() -> bool {
     global().buddy.free_count() < global().reserve.load(Ordering::Relaxed) / 2
 }
 
-/// As [`alloc_contiguous`], but the caller keeps track of it and calls [`free_order`]. For the heap: takes from its reserve.
+/// 2^order physically adjacent frames (order ≤ [`MAX_ORDER`]), contents undefined, aligned to their size, until [`free_order`]. For the
+/// heap: takes from its reserve.
 pub fn alloc_order(order: usize) -> Result<PhysAddr> {
     if order > MAX_ORDER {
         return Err(Errno::ENOMEM);
@@ -235,6 +230,7 @@ pub fn total_count() -> usize {
 }
 
 /// Whether `phys` lies in RAM that the allocator has a counter for.
+#[cfg(debug_assertions)]
 pub fn is_managed(phys: PhysAddr) -> bool {
     global().buddy.contains(phys)
 }

@@ -18,7 +18,8 @@ pub const ENTRIES: usize = 512;
 /// Bytes that one level-3 table maps.
 pub const LEAF_SPAN: usize = PAGE_SIZE * ENTRIES;
 
-/// A place in a level-3 table. Plain loads and stores: writers hold the space's lock, the other reader is the table walker.
+/// A place in a table. Plain loads, as writers hold the space's lock. The other reader is the table walker, of any core and at any
+/// moment: whoever finds an entry finds what was put before into the page or table that it leads to.
 #[repr(transparent)]
 pub struct Slot(AtomicU64);
 
@@ -29,7 +30,7 @@ impl Slot {
     }
     #[inline(always)]
     pub fn set(&self, e: Entry) {
-        self.0.store(e.0, Ordering::Relaxed)
+        self.0.store(e.0, Ordering::Release)
     }
 }
 
@@ -200,6 +201,27 @@ impl<T: Tables> PageTable<T> {
             slot.set(Entry::table(table));
         }
         Ok(())
+    }
+
+    /// The first page from `va` on, and below `end`, whose slot in a table of our own holds something.
+    pub fn next_used(&self, mut va: usize, end: usize) -> Option<usize> {
+        while va < end {
+            let span = match self.level2(va) {
+                // Nothing in this gigabyte.
+                None => LEAF_SPAN * ENTRIES,
+                Some(_) => LEAF_SPAN,
+            };
+            let next = end.min((va | (span - 1)) + 1);
+            if let Some((table, false)) = self.leaf_table(va) {
+                let first = index(va, 3);
+                let slots = &table[first..first + ((next - va) >> PAGE_SHIFT)];
+                if let Some(n) = slots.iter().position(|slot| !slot.get().is_none()) {
+                    return Some(va + n * PAGE_SIZE);
+                }
+            }
+            va = next;
+        }
+        None
     }
 
     /// Calls `f(address of the first slot, slots)` for the part of each own level-3 table inside `start..end`.

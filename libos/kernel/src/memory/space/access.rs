@@ -1,6 +1,6 @@
 //! The memory of a space that need not be the running one: exec's arguments, `/proc/PID/cmdline`.
 
-use super::{Access, AddressSpace};
+use super::{Access, AddressSpace, Fault};
 use crate::base::{Errno, PAGE_SIZE, Result, page_down};
 use crate::memory::area::Backing;
 use crate::memory::phys_to_virt;
@@ -9,7 +9,7 @@ use crate::user::USER_END;
 use alloc::sync::Arc;
 
 impl AddressSpace {
-    /// Copies memory at `addr` into `buf`, faulting pages in. `EFAULT` if some of it is not readable.
+    /// Copies memory at `addr` into `buf`, faulting pages in. `EFAULT` if some of it is not readable, `ENOMEM` without a frame for it.
     pub fn read_memory(&self, addr: usize, buf: &mut [u8]) -> Result<()> {
         let mut done = 0;
         self.chunks(addr, buf.len(), Access::Read, |page, offset, n| {
@@ -21,7 +21,8 @@ impl AddressSpace {
         })
     }
 
-    /// Copies `data` to memory at `addr`, faulting pages in and copying shared ones. `EFAULT` if some of it is not writable.
+    /// Copies `data` to memory at `addr`, faulting pages in and copying shared ones. `EFAULT` if some of it is not writable, `ENOMEM`
+    /// without a frame for it.
     pub fn write_memory(&self, addr: usize, data: &[u8]) -> Result<()> {
         let mut done = 0;
         self.chunks(addr, data.len(), Access::Write, |page, offset, n| {
@@ -76,7 +77,10 @@ impl AddressSpace {
                 at += n;
             } else {
                 drop(inner);
-                self.handle_fault(page, access).map_err(|_| Errno::EFAULT)?;
+                self.handle_fault(page, access).map_err(|why| match why {
+                    Fault::OutOfMemory => Errno::ENOMEM,
+                    _ => Errno::EFAULT,
+                })?;
             }
         }
         Ok(())

@@ -37,10 +37,11 @@ impl AddressSpace {
             if blocked
                 || commit::check(pages).is_err()
                 || inner.check_limits(pages, true).is_err()
-                || inner.add(area).is_err()
+                || inner.areas.reserve(1, 0).is_err()
             {
                 return old;
             }
+            inner.add(area);
         }
         inner.brk = to;
         to

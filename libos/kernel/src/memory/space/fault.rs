@@ -101,7 +101,9 @@ impl AddressSpace {
         let page = page_down(addr);
         let request = {
             let mut inner = self.inner.lock();
-            match self.fault_locked(&mut inner, page, access, None)? {
+            let outcome = self.fault_locked(&mut inner, page, access, None);
+            self.count_tables(&inner);
+            match outcome? {
                 Outcome::Done => return Ok(()),
                 Outcome::NeedsFile(request) => request,
             }
@@ -117,12 +119,18 @@ impl AddressSpace {
         mut request: FilePage,
     ) -> core::result::Result<(), Fault> {
         loop {
-            if request.index << PAGE_SHIFT >= request.source.size() {
-                return Err(Fault::Bus);
-            }
-            let frame = request.source.page(request.index, request.dirty)?;
+            let found = match request.index << PAGE_SHIFT >= request.source.size() {
+                true => Err(Fault::Bus),
+                false => request
+                    .source
+                    .page(request.index, request.dirty)
+                    .map_err(Fault::from),
+            };
             let mut inner = self.inner.lock();
-            let frame = (inner.generation == request.generation).then_some(frame);
+            let frame = match inner.generation == request.generation {
+                true => Some(found?),
+                false => None,
+            };
             match self.fault_locked(&mut inner, page, access, frame)? {
                 Outcome::Done => return Ok(()),
                 Outcome::NeedsFile(again) => {
@@ -223,7 +231,7 @@ impl AddressSpace {
         if *lesson {
             image::note_first_write(page);
         }
-        hw::publish();
+        hw::table_barrier();
         Ok(Outcome::Done)
     }
 
@@ -245,7 +253,7 @@ impl AddressSpace {
         let new = old.replaced(copy.into_raw()).written();
         // A first write to data or to the page of zeros says nothing about what comes after the next fork.
         slot.set(if old.is_owned() { new } else { new.cold() });
-        hw::publish();
+        hw::table_barrier();
         if old.is_owned() {
             // SAFETY: the slot held this reference until just now.
             drop(unsafe { Frame::from_raw(old.phys()) });
@@ -280,7 +288,7 @@ impl AddressSpace {
             hw::sync_instructions(crate::memory::phys_to_virt(new.phys()), PAGE_SIZE);
         }
         slot.set(new);
-        hw::publish();
+        hw::table_barrier();
         if old.is_owned() {
             // SAFETY: the slot held this reference until just now.
             drop(unsafe { Frame::from_raw(old.phys()) });

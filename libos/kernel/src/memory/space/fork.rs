@@ -3,6 +3,8 @@
 //! A page that had to be copied or taken back after the last fork is *hot*: it is copied at once instead of shared. A shell
 //! touches the same stack, libc and allocator pages after every fork, on both sides, and a copy is cheaper than two faults.
 //! A page copied at once does not fault, so nobody knows whether it is still hot: now and then a fork forgets and learns anew.
+//! Sharing shows the child one moment, that of the flush at the end. Copies are of earlier moments, each of its own: where other
+//! threads write meanwhile, a child would see a later write without an earlier one. So there nothing is copied ahead.
 
 use super::{AddressSpace, Inner, image};
 use crate::base::{PAGE_SHIFT, Result};
@@ -17,16 +19,25 @@ const COPY_LIMIT: usize = 32;
 /// Every so many forks, heat is measured afresh.
 const FORGET_EVERY: u32 = 16;
 
+/// Who may write to a space while it is copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writers {
+    /// Nobody: the thread that forks is the only one there.
+    None,
+    OtherThreads,
+}
+
 impl AddressSpace {
     /// A copy of this space: private memory is shared until written, shared memory stays shared.
-    pub fn fork(&self) -> Result<AddressSpace> {
+    pub fn fork(&self, writers: Writers) -> Result<AddressSpace> {
         let mut child = AddressSpace::new_empty(self.kind)?;
         *child.membarrier.get_mut() = self.membarrier.load(Ordering::Relaxed);
         {
             let mut parent = self.inner.lock();
             // Nobody else knows the child yet.
             let mut inner = child.inner.lock_nested();
-            let result = self.fork_locked(&mut parent, &child, &mut inner);
+            let result = self.fork_locked(&mut parent, &child, &mut inner, writers);
+            child.count_tables(&inner);
             // The parent's own pages have become read-only.
             hw::flush_space(&self.asid);
             result?;
@@ -39,6 +50,7 @@ impl AddressSpace {
         parent: &mut Inner,
         child: &AddressSpace,
         inner: &mut Inner,
+        writers: Writers,
     ) -> Result<()> {
         inner.limits = parent.limits;
         (inner.brk_start, inner.brk) = (parent.brk_start, parent.brk);
@@ -65,10 +77,9 @@ impl AddressSpace {
         }
 
         parent.forks += 1;
-        let mut copies_left = if parent.forks.is_multiple_of(FORGET_EVERY) {
-            0
-        } else {
-            COPY_LIMIT
+        let mut copies_left = match writers {
+            Writers::None if !parent.forks.is_multiple_of(FORGET_EVERY) => COPY_LIMIT,
+            _ => 0,
         };
         let mut resident = 0;
         let Inner { table, areas, .. } = inner;

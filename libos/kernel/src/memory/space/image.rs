@@ -214,6 +214,7 @@ impl AddressSpace {
             // Without a frame the program faults for it, and hears of the shortage then.
             handed_out += t.hand_out(&mut inner.table, page << PAGE_SHIFT).is_ok() as isize;
         });
+        *space.tables.get_mut() = inner.table.table_count();
         space.count_resident(handed_out);
         space.add_stack()?;
         Ok(space)

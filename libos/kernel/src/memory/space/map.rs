@@ -1,11 +1,12 @@
 //! `mmap`, `munmap`, `mprotect`.
 
-use super::{AddressSpace, GUARD_GAP, Inner, MMAP_BASE, MMAP_MIN, ProgramKind};
+use super::{AddressSpace, Fault, GUARD_GAP, Inner, MMAP_BASE, MMAP_MIN, ProgramKind};
 use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result, page_up};
 use crate::memory::area::{Area, AreaFlags, Backing};
 use crate::memory::paging::attributes;
 use crate::memory::source::PageSource;
 use crate::memory::{Access, Protection, commit, hw};
+use crate::process::scheduler;
 use crate::user::USER_END;
 use alloc::sync::Arc;
 
@@ -90,20 +91,20 @@ impl AddressSpace {
             if start < MMAP_MIN {
                 return Err(Errno::EPERM);
             }
-            if request.flags.contains(MapFlags::FIXED_NOREPLACE) {
-                if !inner.areas.overlapping(start, end).is_empty() {
-                    return Err(Errno::EEXIST);
-                }
-            } else {
-                // The check counts what is about to be replaced, as Linux's does not: ask before unmapping.
-                inner.check_limits(pages, private_write)?;
-                self.unmap_locked(&mut inner, start, end)?;
+            let touched = inner.areas.overlapping(start, end);
+            if request.flags.contains(MapFlags::FIXED_NOREPLACE) && !touched.is_empty() {
+                return Err(Errno::EEXIST);
             }
+            // What is to be replaced stays if that cannot be done, and counts no more if it can.
+            let replaced = inner.areas.reserve_instead(&touched, (start, end), 1)?;
+            inner.check_limits(pages - replaced, private_write)?;
+            self.unmap_locked(&mut inner, start, end)?;
             start
         } else {
+            inner.check_limits(pages, private_write)?;
+            inner.areas.reserve(1, 0)?;
             inner.find_gap(request.addr, len)?
         };
-        inner.check_limits(pages, private_write)?;
         let backing = match request.source {
             Some(source) => Backing::File {
                 source,
@@ -111,34 +112,40 @@ impl AddressSpace {
             },
             None => Backing::Anonymous,
         };
-        let area = Area {
+        inner.add(Area {
             start,
             end: start + len,
             backing,
             protection: request.protection,
             flags,
             shared: request.shared,
-        };
-        inner.add(area)?;
+        });
         drop(inner);
         if populate {
-            self.populate(start, len, request.protection);
+            let access = match request.protection.contains(Protection::WRITE) {
+                true => Access::Write,
+                false => Access::Read,
+            };
+            // What does not work will fault again when it is used.
+            let _ = self.populate(start, start + len, access);
         }
         Ok(start)
     }
 
-    /// Faults pages in ahead of use. What does not work will fault again when it is used.
-    fn populate(&self, start: usize, len: usize, protection: Protection) {
-        let access = if protection.contains(Protection::WRITE) {
-            Access::Write
-        } else {
-            Access::Read
-        };
-        for page in (start..start + len).step_by(PAGE_SIZE) {
-            if self.handle_fault(page, access).is_err() {
-                break;
+    /// Faults pages in ahead of use. `None` in the error: the caller is dying.
+    pub(super) fn populate(
+        &self,
+        start: usize,
+        end: usize,
+        access: Access,
+    ) -> core::result::Result<(), Option<Fault>> {
+        for (n, page) in (start..end).step_by(PAGE_SIZE).enumerate() {
+            self.handle_fault(page, access).map_err(Some)?;
+            if n % 64 == 63 && scheduler::give_way() {
+                return Err(None);
             }
         }
+        Ok(())
     }
 
     /// Linked programs run at the kernel's exception level: nothing that they can write may ever be executed there.
@@ -201,22 +208,26 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Either all of it is unmapped or, on an error, nothing.
     pub(super) fn unmap_locked(&self, inner: &mut Inner, start: usize, end: usize) -> Result<()> {
         let touched = inner.areas.overlapping(start, end);
         if touched.is_empty() {
             return Ok(());
         }
-        if touched.clone().any(|i| inner.areas.get(i).is_image()) {
-            return Err(Errno::EINVAL);
+        let mut files = 0;
+        for i in touched.clone() {
+            let area = inner.areas.get(i);
+            if area.is_image() {
+                return Err(Errno::EINVAL);
+            }
+            files += usize::from(matches!(area.backing, Backing::File { .. }));
         }
-        let range = inner.areas.isolate(start, end)?;
-        let is_file = |i: &usize| matches!(inner.areas.get(*i).backing, Backing::File { .. });
-        let files = range.clone().filter(is_file).count();
+        inner.areas.reserve_instead(&touched, (start, end), 0)?;
         let room = inner.unmapped_files.try_reserve(files);
         room.map_err(|_| Errno::ENOMEM)?;
-        for i in range.clone() {
+        for i in touched {
             let area = inner.areas.get(i);
-            let (from, to, pages, flags) = (area.start, area.end, area.pages(), area.flags);
+            let ((from, to, pages), flags) = (area.part(start, end), area.flags);
             self.unmap_pages(inner, from, to);
             inner.forget(pages, flags);
         }
@@ -225,7 +236,7 @@ impl AddressSpace {
             unmapped_files,
             ..
         } = inner;
-        for area in areas.remove(range) {
+        for area in areas.carve(start, end) {
             if let Backing::File { source, .. } = area.backing {
                 unmapped_files.push(source);
             }
@@ -236,31 +247,43 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Changes the rights of whole pages. Errors as mprotect(2); the program image's are fixed (`EACCES`).
+    /// Changes the rights of whole pages. Errors as mprotect(2), up to where there is one: a hole, a file that may not be written,
+    /// the program image, whose rights are fixed.
     pub fn protect(&self, addr: usize, len: usize, protection: Protection) -> Result<()> {
         let (start, end) = page_range(addr, len, Errno::ENOMEM)?;
-        if start == end {
-            return Ok(());
-        }
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
-        if !inner.areas.cover(start, end) {
-            return Err(Errno::ENOMEM);
-        }
-        self.check_exec(protection)?;
-        let write = protection.contains(Protection::WRITE);
-        let mut new_commit = 0;
+        let (mut new_commit, mut new_data) = (0, 0);
+        let (mut stop, mut outcome) = (start, Ok(()));
         for i in inner.areas.overlapping(start, end) {
             let area = inner.areas.get(i);
-            if area.is_image() || (write && area.flags.contains(AreaFlags::NEVER_WRITE)) {
-                return Err(Errno::EACCES);
+            if area.start > stop {
+                break;
             }
+            if !self.may_protect(area, protection) {
+                outcome = Err(Errno::EACCES);
+                break;
+            }
+            let (_, to, pages) = area.part(start, end);
             if area.would_commit(protection) {
-                new_commit += area.end.min(end) - area.start.max(start);
+                new_commit += pages;
             }
+            if area.would_be_data(protection) && !area.would_be_data(area.protection) {
+                new_data += pages;
+            }
+            stop = to;
         }
-        commit::check(new_commit >> PAGE_SHIFT)?;
-        let range = inner.areas.isolate(start, end)?;
+        if stop < end && outcome.is_ok() {
+            outcome = Err(Errno::ENOMEM);
+        }
+        if stop == start {
+            return outcome;
+        }
+        commit::check(new_commit)?;
+        if new_data > 0 {
+            inner.check_data(new_data)?;
+        }
+        let range = inner.areas.isolate(start, stop)?;
         let mut changed = false;
         for i in range.clone() {
             let area = inner.areas.get_mut(i);
@@ -301,7 +324,13 @@ impl AddressSpace {
         if changed {
             hw::flush_space(&self.asid);
         }
-        Ok(())
+        outcome
+    }
+
+    fn may_protect(&self, area: &Area, protection: Protection) -> bool {
+        let writes = protection.contains(Protection::WRITE);
+        let fixed = area.is_image() || writes && area.flags.contains(AreaFlags::NEVER_WRITE);
+        !fixed && self.check_exec(protection).is_ok()
     }
 }
 
@@ -316,8 +345,12 @@ impl Inner {
 
     pub(super) fn check_limits(&self, pages: usize, data: bool) -> Result<()> {
         self.check_address_space(pages)?;
-        if data
-            && self.limits.data != u64::MAX
+        if data { self.check_data(pages) } else { Ok(()) }
+    }
+
+    /// `ENOMEM` if `RLIMIT_DATA` forbids that many more pages.
+    fn check_data(&self, pages: usize) -> Result<()> {
+        if self.limits.data != u64::MAX
             && ((self.data_pages() + pages) as u64) << PAGE_SHIFT > self.limits.data
         {
             return Err(Errno::ENOMEM);
@@ -325,15 +358,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Private writable pages, stacks excluded: what `RLIMIT_DATA` limits.
+    /// What `RLIMIT_DATA` limits.
     pub(super) fn data_pages(&self) -> usize {
         self.areas
             .iter()
-            .filter(|a| {
-                !a.shared
-                    && a.protection.contains(Protection::WRITE)
-                    && !a.flags.contains(AreaFlags::GROWS_DOWN)
-            })
+            .filter(|a| a.would_be_data(a.protection))
             .map(Area::pages)
             .sum()
     }

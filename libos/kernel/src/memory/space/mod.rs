@@ -28,6 +28,7 @@ mod revoke;
 mod tests;
 
 pub use fault::{Access, Fault, zero_frame};
+pub use fork::Writers;
 pub use map::{MapFlags, MapRequest};
 pub use remap::{Advice, RemapFlags};
 pub use report::{AreaInfo, Counters};
@@ -41,7 +42,7 @@ use super::paging::{Entry, FrameTables, PageTable, Slot};
 use super::source::PageSource;
 use super::{Protection, commit, hw};
 use crate::base::sync::SpinLockGuard;
-use crate::base::{PAGE_SIZE, PhysAddr, Result, SpinLock, VirtAddr};
+use crate::base::{PAGE_SIZE, PhysAddr, Result, SpinLock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
@@ -82,8 +83,9 @@ impl Default for Limits {
     }
 }
 
-/// What the lock of a space guards. Order: taken with no other memory lock held; takes the frame allocator's and the
-/// heap's inside. Interrupt handlers do not take it; the fault handler does, so nobody who holds it touches program memory.
+/// What the lock of a space guards. Order: taken with no other memory lock held but, for a child that nobody else knows, the
+/// parent's. Takes inside: the frame allocator's, the heap's, those of the pages of files and of shared memory, that of identifiers
+/// (`mmu`). Interrupt handlers do not take it; the fault handler does, so nobody who holds it touches program memory.
 struct Inner {
     table: PageTable<FrameTables>,
     areas: Areas,
@@ -146,6 +148,8 @@ pub struct AddressSpace {
     resident: AtomicUsize,
     /// The most that `resident` was before it last fell. As `resident`.
     peak: AtomicUsize,
+    /// Translation tables. As `resident`.
+    tables: AtomicUsize,
     /// The program may use `MEMBARRIER_CMD_PRIVATE_EXPEDITED`.
     pub membarrier: AtomicBool,
 }
@@ -160,6 +164,7 @@ impl AddressSpace {
             asid: AtomicU64::new(0),
             resident: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            tables: AtomicUsize::new(table.table_count()),
             membarrier: AtomicBool::new(false),
             inner: SpinLock::new(Inner {
                 table,
@@ -189,32 +194,27 @@ impl AddressSpace {
     pub fn kind(&self) -> ProgramKind {
         self.kind
     }
-    /// Physical address of the first translation table.
-    pub fn root(&self) -> PhysAddr {
-        self.root
-    }
-    /// The word in which `arch` keeps the space's hardware tag; starts as 0.
-    pub fn asid(&self) -> &AtomicU64 {
-        &self.asid
-    }
     /// First address above the main stack.
     pub fn stack_top(&self) -> usize {
         STACK_TOP
     }
-    /// To be called at exec and when a limit changes (`mmap` and its kin do so themselves); fork copies them.
+    /// To be called at exec and when a limit changes; fork copies them.
     pub fn set_limits(&self, limits: Limits) {
         self.inner.lock().limits = limits;
     }
     /// Adds the main stack's area (exec of a loaded program; a linked one has it).
     pub fn add_stack(&self) -> Result<()> {
-        self.inner.lock().add(Area {
+        let mut inner = self.inner.lock();
+        inner.areas.reserve(1, 0)?;
+        inner.add(Area {
             start: STACK_TOP - STACK_START,
             end: STACK_TOP,
             backing: Backing::Anonymous,
             protection: Protection::READ | Protection::WRITE,
             flags: AreaFlags::GROWS_DOWN | AreaFlags::STACK | AreaFlags::COMMITTED,
             shared: false,
-        })
+        });
+        Ok(())
     }
     /// Sets where the program break starts (exec of a loaded program).
     pub fn set_brk_start(&self, addr: usize) {
@@ -242,6 +242,11 @@ impl AddressSpace {
         self.peak.load(Ordering::Relaxed).max(self.resident_pages())
     }
 
+    /// Frames that go when the space goes: those mapped, if nobody else has them, and the tables. Without taking the lock.
+    pub fn held_pages(&self) -> usize {
+        self.resident_pages() + self.tables.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> Locked<'_> {
         Locked(ManuallyDrop::new(self.inner.lock()))
     }
@@ -257,9 +262,16 @@ impl AddressSpace {
         self.resident.store(n, Ordering::Relaxed);
     }
 
+    /// To be called when tables may have been made; the caller holds the lock.
+    #[inline(always)]
+    fn count_tables(&self, inner: &Inner) {
+        self.tables
+            .store(inner.table.table_count(), Ordering::Relaxed);
+    }
+
     #[inline(always)]
     fn flush_page(&self, va: usize) {
-        hw::flush_page(&self.asid, VirtAddr(va))
+        hw::flush_page(&self.asid, va)
     }
 
     /// Unmaps every page in `start..end`, all of it in areas, and gives the frames back. The lock is held.
@@ -309,17 +321,20 @@ fn free_pages(table: &PageTable<FrameTables>, start: usize, end: usize) -> usize
 }
 
 impl Inner {
-    /// Adds an area and counts it.
-    fn add(&mut self, area: Area) -> Result<()> {
-        let (pages, committed) = (area.pages(), area.flags.contains(AreaFlags::COMMITTED));
-        self.areas.insert(area)?;
+    /// Adds an area, for which room was reserved, and counts it.
+    fn add(&mut self, area: Area) {
+        self.grow(area.pages(), area.flags);
+        self.areas.insert(area);
+    }
+
+    /// Counts pages that an area has gained.
+    fn grow(&mut self, pages: usize, flags: AreaFlags) {
         self.size += pages;
         self.generation += 1;
-        if committed {
+        if flags.contains(AreaFlags::COMMITTED) {
             self.committed += pages;
             commit::charge(pages);
         }
-        Ok(())
     }
 
     /// Takes the pages of an area that goes away, or part of it, out of the counts.

@@ -1,11 +1,11 @@
 //! `mremap`, `madvise`, `msync`, `mincore`.
 
 use super::map::page_range;
-use super::{AddressSpace, Inner, MMAP_MIN};
+use super::{Access, AddressSpace, Fault, Inner, MMAP_MIN};
 use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result, page_up};
 use crate::memory::area::{AreaFlags, Backing};
 use crate::memory::paging::Entry;
-use crate::memory::{Protection, commit, hw};
+use crate::memory::{commit, hw};
 use crate::user::USER_END;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,8 +30,10 @@ pub enum Advice {
     DoFork,
     WipeOnFork,
     KeepOnFork,
+    /// To be faulted in now.
+    Populate(Access),
     /// About speed only.
-    Hint,
+    Speed,
 }
 
 impl AddressSpace {
@@ -44,7 +46,7 @@ impl AddressSpace {
         flags: RemapFlags,
         to: usize,
     ) -> Result<usize> {
-        if new_len == 0 || old_len == 0 || new_len > USER_END {
+        if new_len == 0 || new_len > USER_END {
             return Err(Errno::EINVAL);
         }
         let (old, old_end) = page_range(old, old_len, Errno::EINVAL)?;
@@ -63,26 +65,32 @@ impl AddressSpace {
         let inner = &mut *guard;
         let i = inner.areas.find(old).ok_or(Errno::EFAULT)?;
         let area = inner.areas.get(i);
-        if area.end < old_end || area.is_image() {
+        if area.is_image() {
             return Err(Errno::EFAULT);
         }
+        if old_len == 0 && !area.shared {
+            return Err(Errno::EINVAL);
+        }
+        let stays = old_len.min(new_len);
+        if !fixed && new_len <= old_len {
+            // What is cut off may be of other areas.
+            self.unmap_locked(inner, old + stays, old_end)?;
+            return Ok(old);
+        }
         let (area_end, area_flags) = (area.end, area.flags);
-        let private_write = !area.shared && area.protection.contains(Protection::WRITE);
+        if area_end < old + stays {
+            return Err(Errno::EFAULT);
+        }
         if new_len > old_len {
             let more = (new_len - old_len) >> PAGE_SHIFT;
-            inner.check_limits(more, private_write)?;
+            let data = area.would_be_data(area.protection);
+            inner.check_limits(more, data)?;
             if area_flags.contains(AreaFlags::COMMITTED) {
                 commit::check(more)?;
             }
         }
 
         if !fixed {
-            if new_len <= old_len {
-                if new_len < old_len {
-                    self.unmap_locked(inner, old + new_len, old_end)?;
-                }
-                return Ok(old);
-            }
             let more = new_len - old_len;
             if area_end == old_end && inner.areas.gap(old_end, USER_END, more, 0) == Some(old_end) {
                 inner.areas.get_mut(i).end += more;
@@ -101,15 +109,13 @@ impl AddressSpace {
         } else {
             inner.find_gap(0, new_len)?
         };
-        let stays = old_len.min(new_len);
-        if stays < old_len {
-            self.unmap_locked(inner, old + stays, old_end)?;
-        }
+        self.unmap_locked(inner, old + stays, old_end)?;
         self.move_area(inner, old, old + stays, target, new_len)?;
         Ok(target)
     }
 
-    /// Makes the area `start..end` one of `new_len` bytes at `target`, pages included.
+    /// Makes `start..end` of an area one of `new_len` bytes at `target`, pages included. An empty part stays where it is: what is
+    /// mapped there is mapped twice.
     fn move_area(
         &self,
         inner: &mut Inner,
@@ -118,31 +124,33 @@ impl AddressSpace {
         target: usize,
         new_len: usize,
     ) -> Result<()> {
-        // Everything that can fail comes first: the tables at the target, the cuts at the source.
-        for page in (start..end).step_by(PAGE_SIZE) {
-            if !inner.table.lookup(page).is_none() {
-                inner.table.slot_or_make(target + (page - start))?;
-            }
+        // Everything that can fail comes first: room in the list, the tables at the target.
+        let touched = inner.areas.overlapping(start, end.max(start + 1));
+        inner.areas.reserve_instead(&touched, (start, end), 1)?;
+        let mut at = start;
+        while let Some(page) = inner.table.next_used(at, end) {
+            inner.table.slot_or_make(target + (page - start))?;
+            at = page + PAGE_SIZE;
         }
-        let range = inner.areas.isolate(start, end)?;
-        let mut area = inner.areas.get(range.start).clone();
-        drop(inner.areas.remove(range));
+        self.count_tables(inner);
+        let mut area = inner.areas.get(touched.start).clone().split_off(start);
+        drop(inner.areas.carve(start, end));
         (area.start, area.end) = (target, target + new_len);
         let grown = (new_len - (end - start)) >> PAGE_SHIFT;
-        let flags = area.flags;
-        inner.areas.insert(area)?;
-        inner.grow(grown, flags);
-        for page in (start..end).step_by(PAGE_SIZE) {
-            let Some(slot) = inner.table.slot(page) else {
-                continue;
-            };
-            let e = slot.get();
-            if !e.is_none() {
-                slot.set(Entry::NONE);
-                if let Some(new) = inner.table.slot(target + (page - start)) {
-                    new.set(e);
-                }
+        inner.grow(grown, area.flags);
+        inner.areas.insert(area);
+        let mut at = start;
+        while let Some(page) = inner.table.next_used(at, end) {
+            let places = (
+                inner.table.slot(page),
+                inner.table.slot(target + (page - start)),
+            );
+            if let (Some(from), Some(to)) = places {
+                let e = from.get();
+                from.set(Entry::NONE);
+                to.set(e);
             }
+            at = page + PAGE_SIZE;
         }
         hw::flush_space(&self.asid);
         inner.mmap_hint = inner.mmap_hint.min(start.max(super::MMAP_BASE));
@@ -151,12 +159,24 @@ impl AddressSpace {
 
     /// madvise(2). `ENOMEM` when part of the range is not mapped.
     pub fn advise(&self, addr: usize, len: usize, advice: Advice) -> Result<()> {
-        let (start, end) = page_range(addr, len, Errno::EINVAL)?;
+        let pages = len.checked_next_multiple_of(PAGE_SIZE);
+        let end = pages.and_then(|len| addr.checked_add(len));
+        let end = end.filter(|_| addr.is_multiple_of(PAGE_SIZE));
+        let whole = end.ok_or(Errno::EINVAL)?;
+        let (start, end) = (addr.min(USER_END), whole.min(USER_END));
+        if let Advice::Populate(access) = advice {
+            self.populate(start, end, access).map_err(|why| match why {
+                Some(Fault::AccErr) => Errno::EINVAL,
+                Some(Fault::Bus) => Errno::EFAULT,
+                Some(Fault::MapErr | Fault::OutOfMemory) => Errno::ENOMEM,
+                None => Errno::EINTR,
+            })?;
+        }
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
-        let covered = inner.areas.cover(start, end);
+        let covered = end == whole && inner.areas.cover(start, end);
         let set = match advice {
-            Advice::Hint => None,
+            Advice::Speed | Advice::Populate(_) => None,
             Advice::Discard | Advice::Free => {
                 for i in inner.areas.overlapping(start, end) {
                     let area = inner.areas.get(i);
@@ -164,7 +184,8 @@ impl AddressSpace {
                     if area.is_image() || (advice == Advice::Free && !anonymous) {
                         return Err(Errno::EINVAL);
                     }
-                    self.unmap_pages(inner, area.start.max(start), area.end.min(end));
+                    let (from, to, _) = area.part(start, end);
+                    self.unmap_pages(inner, from, to);
                 }
                 None
             }
@@ -199,8 +220,8 @@ impl AddressSpace {
                 if let Backing::File { source, offset } = &area.backing
                     && area.shared
                 {
-                    let from = offset + (area.start.max(start) - area.start) as u64;
-                    let to = offset + (area.end.min(end) - area.start) as u64;
+                    let (from, to, _) = area.part(start, end);
+                    let [from, to] = [from, to].map(|at| offset + (at - area.start) as u64);
                     files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                     files.push((Arc::clone(source), from, to));
                 }
@@ -213,7 +234,7 @@ impl AddressSpace {
         if covered { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    /// One byte per page: 1 if it is mapped to a frame. `ENOMEM` when part of the range is not mapped.
+    /// One byte per page: 1 if it is mapped to a frame, or its file has it in memory. `ENOMEM` when part of the range is not mapped.
     pub fn resident_map(&self, addr: usize, len: usize) -> Result<Vec<u8>> {
         let (start, end) = page_range(addr, len, Errno::ENOMEM)?;
         let inner = self.inner.lock();
@@ -223,11 +244,20 @@ impl AddressSpace {
         let mut map = Vec::new();
         map.try_reserve_exact((end - start) >> PAGE_SHIFT)
             .map_err(|_| Errno::ENOMEM)?;
-        map.extend(
-            (start..end)
-                .step_by(PAGE_SIZE)
-                .map(|page| u8::from(!inner.table.lookup(page).is_none())),
-        );
+        for i in inner.areas.overlapping(start, end) {
+            let area = inner.areas.get(i);
+            let (from, to, _) = area.part(start, end);
+            map.extend((from..to).step_by(PAGE_SIZE).map(|page| {
+                let there = match &area.backing {
+                    _ if !inner.table.lookup(page).is_none() => true,
+                    Backing::File { source, offset } => {
+                        source.has_page((offset + (page - area.start) as u64) >> PAGE_SHIFT)
+                    }
+                    _ => false,
+                };
+                u8::from(there)
+            }));
+        }
         Ok(map)
     }
 
@@ -237,17 +267,5 @@ impl AddressSpace {
             let start = addr & !(PAGE_SIZE - 1);
             end <= USER_END && self.inner.lock().areas.cover(start, page_up(end))
         })
-    }
-}
-
-impl Inner {
-    /// Counts pages that an area has gained.
-    fn grow(&mut self, pages: usize, flags: AreaFlags) {
-        self.size += pages;
-        self.generation += 1;
-        if flags.contains(AreaFlags::COMMITTED) {
-            self.committed += pages;
-            commit::charge(pages);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What `/proc` says about a space.
 
-use super::{AddressSpace, ProgramKind};
+use super::AddressSpace;
 use crate::base::{Errno, Result};
 use crate::memory::Protection;
 use crate::memory::area::{Area, AreaFlags, Backing};
@@ -109,10 +109,5 @@ impl AddressSpace {
             }
         }
         c
-    }
-
-    /// Whether this is the memory of a linked program.
-    pub fn is_linked(&self) -> bool {
-        self.kind == ProgramKind::Linked
     }
 }

@@ -23,7 +23,6 @@ extern "C" fn on_program_return(frame: &mut TrapFrame) {
         exit::leave();
     }
     if flags & flag::SHORTAGE != 0 {
-        me.clear_flag(flag::SHORTAGE);
         crate::process::oom::settle();
         frame.pstate |= if from_call { FROM_CALL } else { 0 };
     } else if flags & flag::NEW_FRAME != 0 {

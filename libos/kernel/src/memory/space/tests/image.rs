@@ -68,7 +68,7 @@ fn linked_programs_share_the_image_and_own_their_data() {
             (Ok(0), Ok(()), Ok(0))
         );
         write(&a, STACK_TOP - 1, 5).unwrap();
-        let child = a.fork().unwrap();
+        let child = a.fork(Writers::None).unwrap();
         assert_eq!(
             (
                 read(&child, data),

@@ -115,13 +115,13 @@ fn after_fork_each_side_writes_its_own_copy() {
         for i in 0..64 {
             write(&parent, a + i * PAGE, i as u8).unwrap();
         }
-        let child = parent.fork().unwrap();
+        let child = parent.fork(Writers::None).unwrap();
         assert_eq!(child.resident_pages(), 64);
         for i in 0..64 {
             write(&parent, a + i * PAGE, 100 + i as u8).unwrap();
             assert_eq!(read(&child, a + i * PAGE), Ok(i as u8));
         }
-        let grandchild = child.fork().unwrap();
+        let grandchild = child.fork(Writers::None).unwrap();
         for i in 0..64 {
             write(&child, a + i * PAGE, 200).unwrap();
             assert_eq!(
@@ -142,12 +142,48 @@ fn a_page_whose_other_owners_are_gone_is_not_copied() {
         for i in 0..64 {
             write(&parent, a + i * PAGE, 1).unwrap();
         }
-        drop(parent.fork().unwrap());
+        drop(parent.fork(Writers::None).unwrap());
         let before = live::count();
         for i in 0..64 {
             write(&parent, a + i * PAGE, 2).unwrap();
         }
         assert_eq!(live::count(), before);
+    });
+}
+
+#[test]
+fn where_others_write_nothing_is_copied_ahead() {
+    without_leak(|| {
+        let parent = empty();
+        let a = parent.map(anonymous(8 * PAGE, RW)).unwrap();
+        let touch = || (0..8).for_each(|i| write(&parent, a + i * PAGE, 1).unwrap());
+        touch();
+        let cost = |writers| {
+            // What is written after a fork is hot at the next one.
+            drop(parent.fork(writers).unwrap());
+            touch();
+            let before = live::count();
+            let child = parent.fork(writers).unwrap();
+            let cost = live::count() - before;
+            assert_eq!(child.resident_pages(), 8);
+            cost
+        };
+        let tables = cost(Writers::OtherThreads);
+        assert_eq!(cost(Writers::None), tables + 8);
+    });
+}
+
+#[test]
+fn tables_count_as_held() {
+    without_leak(|| {
+        let s = empty();
+        let a = s.map(anonymous(1 << 30, R)).unwrap();
+        let before = s.held_pages();
+        for at in (a..a + (1 << 30)).step_by(2 << 20) {
+            assert_eq!(read(&s, at), Ok(0));
+        }
+        assert_eq!((s.resident_pages(), s.held_pages()), (0, before + 512 + 2));
+        assert_eq!(s.fork(Writers::None).unwrap().held_pages(), s.held_pages());
     });
 }
 
@@ -161,7 +197,7 @@ fn advice_decides_what_a_child_gets() {
         }
         s.advise(a, PAGE, Advice::DontFork).unwrap();
         s.advise(a + PAGE, PAGE, Advice::WipeOnFork).unwrap();
-        let child = s.fork().unwrap();
+        let child = s.fork(Writers::None).unwrap();
         assert_eq!(read(&child, a), Err(Errno::EFAULT));
         assert_eq!(
             (read(&child, a + PAGE), read(&child, a + 2 * PAGE)),
@@ -170,7 +206,7 @@ fn advice_decides_what_a_child_gets() {
         s.advise(a, 3 * PAGE, Advice::Discard).unwrap();
         assert_eq!((s.resident_pages(), read(&s, a)), (0, Ok(0)));
         assert_eq!(
-            s.advise(a + PAGE, 5 * PAGE, Advice::Hint),
+            s.advise(a + PAGE, 5 * PAGE, Advice::Speed),
             Err(Errno::ENOMEM)
         );
     });
@@ -329,7 +365,7 @@ fn files_are_shared_or_copied_as_asked() {
             s.handle_fault(private + 3 * PAGE, Access::Write),
             Err(Fault::Bus)
         );
-        let child = s.fork().unwrap();
+        let child = s.fork(Writers::None).unwrap();
         write(&child, shared, 77).unwrap();
         write(&child, private, 78).unwrap();
         assert_eq!((read(&s, shared), read(&s, private)), (Ok(77), Ok(1)));
@@ -338,15 +374,19 @@ fn files_are_shared_or_copied_as_asked() {
 }
 
 /// A file whose pages can be cut out.
-struct Cuttable(Arc<SharedPages>);
+struct Cuttable(SpinLock<Arc<SharedPages>>);
 const CUTTABLE: FileKey = FileKey(1);
 
 impl PageSource for Cuttable {
     fn page(&self, index: u64, for_write: bool) -> Result<Frame> {
-        self.0.page(index, for_write)
+        let pages = self.0.lock().clone();
+        pages.page(index, for_write)
+    }
+    fn has_page(&self, index: u64) -> bool {
+        self.0.lock().has_page(index)
     }
     fn size(&self) -> u64 {
-        self.0.size()
+        self.0.lock().size()
     }
     fn file(&self) -> Option<FileKey> {
         Some(CUTTABLE)
@@ -360,8 +400,9 @@ fn a_copy_that_is_made_while_a_file_is_cut_shows_nothing_of_what_is_gone() {
         let pages = SharedPages::new(size, "f", Reserve::Now).unwrap();
         (0..3).for_each(|i| pages.page(i, true).unwrap().copy_from(0, &[7]));
         let space = empty();
+        let file = Arc::new(Cuttable(SpinLock::new(pages)));
         let map = |shared| {
-            let source: Arc<dyn PageSource> = Arc::new(Cuttable(pages.clone()));
+            let source: Arc<dyn PageSource> = file.clone();
             let request = anonymous(size as usize, RW);
             space
                 .map(MapRequest {
@@ -379,10 +420,10 @@ fn a_copy_that_is_made_while_a_file_is_cut_shows_nothing_of_what_is_gone() {
         // The second page and the last, that one behind the end, are copies.
         write(&space, private + PAGE, 8).unwrap();
         write(&space, private + 2 * PAGE, 8).unwrap();
-        let child = space.fork().unwrap();
+        let child = space.fork(Writers::None).unwrap();
         // A hole, and an end before the last page.
-        pages.resize(0);
-        pages.resize(2 * PAGE as u64);
+        let left = SharedPages::new(2 * PAGE as u64, "f", Reserve::Now).unwrap();
+        drop(core::mem::replace(&mut *file.0.lock(), left));
         space.revoke(CUTTABLE, 0..2, Copies::Stay);
         space.revoke(CUTTABLE, 2..u64::MAX, Copies::Too);
         child.revoke_copied();
@@ -486,7 +527,7 @@ fn threads_that_fault_on_the_same_pages_agree() {
     for i in 0..pages {
         write(&s, a + i * PAGE, 1).unwrap();
     }
-    let child = s.fork().unwrap();
+    let child = s.fork(Writers::None).unwrap();
     std::thread::scope(|scope| {
         for t in 0..4 {
             let s = &s;
