@@ -18,6 +18,7 @@ mod accounting;
 mod clocks;
 mod descriptors;
 mod directories;
+mod epolls;
 mod events;
 mod exec;
 mod faults;
@@ -76,6 +77,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),
     ("events", events::TESTS),
+    ("epolls", epolls::TESTS),
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),

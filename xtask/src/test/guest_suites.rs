@@ -41,6 +41,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),
     ("events", TestKind::Syscalls),
+    ("epolls", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),

@@ -7,9 +7,11 @@ use crate::process::signal::{self, SigInfo};
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 
-/// The open file behind a descriptor of the current process.
+/// The open file behind a descriptor of the current process; `EBADF` if it only names a place.
 pub fn file(fd: i32) -> Result<Arc<File>> {
-    crate::fs::caller::file(fd)
+    let file = crate::fs::caller::file(fd)?;
+    file.check_not_path()?;
+    Ok(file)
 }
 
 /// `EMFILE` if there is no descriptor left.

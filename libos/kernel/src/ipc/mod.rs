@@ -17,7 +17,9 @@ pub mod tty;
 
 /// Every operation of this folder, for the surface.
 pub mod sys {
-    pub use super::epoll::{sys_epoll_create1, sys_epoll_ctl, sys_epoll_pwait, sys_epoll_pwait2};
+    pub use super::epoll::sys::{
+        sys_epoll_create1, sys_epoll_ctl, sys_epoll_pwait, sys_epoll_pwait2,
+    };
     pub use super::eventfd::sys_eventfd2;
     pub use super::pipe::sys_pipe2;
     pub use super::poll::{sys_ppoll, sys_pselect6};

@@ -127,7 +127,7 @@ impl Header {
             match (level, kind) {
                 (SOL_SOCKET, SCM_RIGHTS) => {
                     for fd in data.chunks_exact(4) {
-                        files.push(caller::file(i32::from_ne_bytes([
+                        files.push(crate::fs::caller::file(i32::from_ne_bytes([
                             fd[0], fd[1], fd[2], fd[3],
                         ]))?);
                     }
