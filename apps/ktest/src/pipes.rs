@@ -36,6 +36,7 @@ crate::harness::tests![
     fifo_is_a_pipe_by_name,
     zero_byte_transfers_are_nothing,
     a_fifo_hangs_up_on_who_has_seen_a_writer,
+    a_name_for_an_end_does_not_keep_it_open,
 ];
 
 fn bytes_arrive_in_order() {
@@ -538,4 +539,27 @@ fn a_fifo_hangs_up_on_who_has_seen_a_writer() {
     let mut count = -1;
     ok(sys!(ioctl(second.as_raw_fd(), libc::FIONREAD, &mut count)));
     assert_eq!(count, 0);
+}
+
+fn a_name_for_an_end_does_not_keep_it_open() {
+    for flags in [libc::O_RDONLY, libc::O_PATH] {
+        let (mut reader, writer) = pipe_with(libc::O_NONBLOCK);
+        let by_name = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let _other = open(&by_name, flags, 0);
+        drop(writer);
+        assert_eq!(
+            reader.read(&mut [0]).expect("the end"),
+            0,
+            "flags {flags:o}"
+        );
+    }
+    // A name of one's own is an end of one's own.
+    let (mut reader, writer) = pipe_with(libc::O_NONBLOCK);
+    let by_name = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    let mut other = open(&by_name, libc::O_WRONLY, 0);
+    drop(writer);
+    let error = reader.read(&mut [0]).expect_err("there is a writer");
+    assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
+    other.write_all(b"x").expect("room");
+    assert_eq!(reader.read(&mut [0]).expect("a byte"), 1);
 }
