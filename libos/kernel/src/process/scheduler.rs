@@ -372,6 +372,14 @@ pub fn preempt_if_needed() {
     }
 }
 
+/// Between two pieces of a long call, with no lock held: takes the interrupts that have come meanwhile, and lets others run that are owed
+/// the core. Whether the caller is dying, and is to leave its work as it is.
+pub fn give_way() -> bool {
+    arch::exceptions::take_interrupts();
+    preempt_if_needed();
+    current().is_dying()
+}
+
 /// Runs `f`, which may switch threads, on behalf of a program that was interrupted at any instruction.
 pub fn with_fp_saved(f: impl FnOnce()) {
     let mut fp = frame::FpState::zeroed();

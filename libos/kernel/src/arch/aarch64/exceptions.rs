@@ -222,6 +222,14 @@ fn dispatch_interrupts(found: Interrupted) {
     }
 }
 
+/// Handles what waits for the kernel to unmask interrupts, for a call that takes long. No lock is held.
+pub fn take_interrupts() {
+    if interrupt_waits() {
+        // Time counts as the kernel's, whatever the program counter.
+        dispatch_interrupts(Interrupted::Program { pc: 0, late: true });
+    }
+}
+
 /// An interrupt while a program ran.
 #[unsafe(no_mangle)]
 extern "C" fn on_program_irq(frame: &mut TrapFrame) {
