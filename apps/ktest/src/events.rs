@@ -24,6 +24,7 @@ crate::harness::tests![
     timerfd_repeats,
     timerfd_tells_and_disarms,
     signalfd_reads_signals,
+    signalfd_gives_what_there_is_room_for,
     inotify_sees_changes,
 ];
 
@@ -432,4 +433,22 @@ fn inotify_sees_changes() {
     );
     ok(sys!(inotify_rm_watch(file.as_raw_fd(), watch)));
     fails(sys!(inotify_rm_watch(file.as_raw_fd(), 99)), libc::EINVAL);
+}
+
+fn signalfd_gives_what_there_is_room_for() {
+    let signals = [libc::SIGUSR1, libc::SIGUSR2];
+    block(&signals);
+    let set = set_of(&signals);
+    let file = owned(sys!(signalfd(-1, &set, libc::SFD_NONBLOCK)));
+    for signal in signals {
+        ok(sys!(raise(signal)));
+    }
+    let (prot, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    let at = sys!(mmap(ptr::null_mut(), 8192, prot, flags, -1, 0));
+    ok(sys!(munmap(at.wrapping_byte_add(4096), 4096)));
+    let last = at.wrapping_byte_add(4096 - 128);
+    assert_eq!(sys!(read(file.as_raw_fd(), last, 256)), 128);
 }
