@@ -16,6 +16,7 @@ mod helper;
 
 mod accounting;
 mod clocks;
+mod connections;
 mod descriptors;
 mod directories;
 mod epolls;
@@ -67,6 +68,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("pipes", pipes::TESTS),
     ("splices", splices::TESTS),
     ("sockets", sockets::TESTS),
+    ("connections", connections::TESTS),
     ("descriptors", descriptors::TESTS),
     ("files", files::TESTS),
     ("directories", directories::TESTS),

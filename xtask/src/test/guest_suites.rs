@@ -32,6 +32,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("pipes", TestKind::Syscalls),
     ("splices", TestKind::Syscalls),
     ("sockets", TestKind::Syscalls),
+    ("connections", TestKind::Syscalls),
     ("descriptors", TestKind::Syscalls),
     ("files", TestKind::Syscalls),
     ("directories", TestKind::Syscalls),
