@@ -37,6 +37,7 @@ mod owners;
 mod pipes;
 mod procfs;
 mod protection;
+mod ptys;
 mod scheduling;
 mod sharing;
 mod shortage;
@@ -78,6 +79,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),
+    ("ptys", ptys::TESTS),
     ("events", events::TESTS),
     ("epolls", epolls::TESTS),
     ("clocks", clocks::TESTS),

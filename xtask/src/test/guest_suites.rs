@@ -41,6 +41,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("owners", TestKind::Syscalls),
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),
+    ("ptys", TestKind::Syscalls),
     ("events", TestKind::Syscalls),
     ("epolls", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
