@@ -24,7 +24,7 @@ pub mod sys {
     pub use super::pipe::sys_pipe2;
     pub use super::poll::{sys_ppoll, sys_pselect6};
     pub use super::signalfd::sys_signalfd4;
-    pub use super::socket::many::*;
+    pub use super::socket::mmsg::*;
     pub use super::socket::sys::*;
     pub use super::splice::{sys_sendfile, sys_splice, sys_tee, sys_vmsplice};
     pub use super::sysv::shm::{sys_shmat, sys_shmctl, sys_shmdt, sys_shmget};

@@ -7,8 +7,8 @@
 mod address;
 mod connection;
 mod flight;
-pub mod many;
 mod message;
+pub mod mmsg;
 mod options;
 mod queue;
 mod rights;
