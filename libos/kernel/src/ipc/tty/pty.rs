@@ -197,19 +197,8 @@ impl Master {
                 Err(e) => return Some(Err(e)),
             }
         }
-        let (front, back) = output.bytes.as_slices();
-        let copied = buf.put(front).map(|n| {
-            if n == front.len() {
-                n + buf.put(back).unwrap_or(0)
-            } else {
-                n
-            }
-        });
-        Some(match copied {
-            Ok(n) => {
-                output.bytes.drain(..n);
-                Ok(done + n)
-            }
+        Some(match buf.put_front(&mut output.bytes) {
+            Ok(n) => Ok(done + n),
             Err(_) if done > 0 => Ok(done),
             Err(e) => Err(e),
         })

@@ -182,14 +182,7 @@ impl Tty {
         if !state.ldisc.has_input(1) {
             return None;
         }
-        let (front, back) = state.ldisc.readable();
-        let copied = buf.put(front).map(|n| {
-            if n == front.len() {
-                n + buf.put(back).unwrap_or(0)
-            } else {
-                n
-            }
-        });
+        let copied = buf.put_both(state.ldisc.readable());
         if let Ok(n) = copied {
             state.ldisc.consume(n);
         }
