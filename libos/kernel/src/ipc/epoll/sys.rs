@@ -6,7 +6,7 @@ use crate::base::{Errno, Result};
 use crate::fs::types::OpenFlags;
 use crate::fs::{File, PollEvents};
 use crate::ipc::caller;
-use crate::ipc::poll::{Patience, with_mask};
+use crate::ipc::poll::{Timeout, with_mask};
 use crate::process::held::hold;
 use crate::process::signal::SigSet;
 use crate::process::wait::Ends;
@@ -80,7 +80,7 @@ fn wait(
     epfd: i32,
     events: UserPtr<epoll_event>,
     max: i32,
-    patience: Patience,
+    timeout: Timeout,
     mask: UserPtr<SigSet>,
     mask_size: usize,
 ) -> Result<usize> {
@@ -105,15 +105,20 @@ fn wait(
         if let Some(done) = take() {
             return done;
         }
-        let deadline = match patience {
-            Patience::None => return Ok(0),
-            Patience::Until(deadline) => Some(deadline),
-            Patience::Forever => None,
+        let deadline = match timeout {
+            Timeout::None => return Ok(0),
+            Timeout::Until(deadline) => Some(deadline),
+            Timeout::Forever => None,
         };
         match epoll.waiters.wait_turn(deadline, Ends::AtSignal, take) {
             Err(Errno::ETIMEDOUT) => Ok(0),
             done => done?,
         }
+    })
+    // It never starts over.
+    .map_err(|e| match e {
+        Errno::ERESTARTSYS => Errno::EINTR,
+        e => e,
     })
 }
 
@@ -126,8 +131,8 @@ pub fn sys_epoll_pwait(
     mask: UserPtr<SigSet>,
     mask_size: usize,
 ) -> Result<usize> {
-    let patience = Patience::for_ms(timeout_ms);
-    wait(epfd, events, max, patience, mask, mask_size)
+    let timeout = Timeout::for_ms(timeout_ms);
+    wait(epfd, events, max, timeout, mask, mask_size)
 }
 
 /// epoll_pwait2(2).
@@ -139,5 +144,5 @@ pub fn sys_epoll_pwait2(
     mask: UserPtr<SigSet>,
     mask_size: usize,
 ) -> Result<usize> {
-    wait(epfd, events, max, Patience::read(timeout)?, mask, mask_size)
+    wait(epfd, events, max, Timeout::read(timeout)?, mask, mask_size)
 }

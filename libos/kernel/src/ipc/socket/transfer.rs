@@ -19,7 +19,7 @@ pub const MSG_WAITALL: u32 = 0x100;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 
 /// Bytes of a stream that are put into one packet.
-const PIECE: usize = 32 * 1024;
+const PACKET_MAX: usize = 32 * 1024;
 /// Messages, or pieces of a stream that are kept apart, that may wait at a socket however short they are.
 pub(super) const MESSAGES_MAX: usize = 1024;
 
@@ -263,7 +263,7 @@ impl Socket {
             let target = self.destination()?;
             let room = self.wait_for_room(&target, options)?;
             let mut data = Vec::new();
-            let n = buf.len().min(room).min(PIECE);
+            let n = buf.len().min(room).min(PACKET_MAX);
             data.try_reserve_exact(n).map_err(|_| Errno::ENOMEM)?;
             data.resize(n, 0);
             let n = buf.take(&mut data)?;
