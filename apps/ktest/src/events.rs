@@ -1,9 +1,9 @@
-//! Waiting for many things: poll, select, epoll, eventfd, timerfd, signalfd, inotify.
+//! Waiting for many things: poll, select, eventfd, timerfd, signalfd, inotify.
 
 use crate::support::*;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -12,19 +12,11 @@ crate::harness::tests![
     poll_wakes_for_the_right_one,
     poll_ignores_negative_descriptors,
     poll_and_select_go_on_after_a_stop,
-    epoll_wait_ends_after_a_stop: Native,
     a_handler_ends_poll_whatever_its_flags,
     ppoll_swaps_the_mask,
     select_marks_what_is_ready,
     select_rejects_nonsense,
     files_are_always_ready,
-    epoll_reports_what_was_asked,
-    epoll_edges_are_told_once,
-    epoll_oneshot_disarms,
-    epoll_forgets_closed_files,
-    epoll_has_errors,
-    epoll_wakes_a_waiter,
-    epolls_nest,
     eventfd_counts,
     eventfd_semaphores_count_down,
     eventfd_limits,
@@ -32,13 +24,9 @@ crate::harness::tests![
     timerfd_repeats,
     timerfd_tells_and_disarms,
     signalfd_reads_signals,
+    signalfd_gives_what_there_is_room_for,
     inotify_sees_changes,
 ];
-
-fn owned(fd: i32) -> File {
-    // SAFETY: a descriptor that has just been made.
-    unsafe { File::from_raw_fd(ok(fd)) }
-}
 
 fn poll_times_out() {
     let (reader, _writer) = pipe();
@@ -73,7 +61,7 @@ fn poll_wakes_for_the_right_one() {
 }
 
 /// Stops and continues a child that waits in `body`, writes to its pipe, and returns how it ends.
-fn stopped_while(body: impl Fn(&File) -> i32) -> End {
+pub fn stopped_while(body: impl Fn(&File) -> i32) -> End {
     let (reader, mut writer) = pipe();
     let pid = spawn(|| body(&reader));
     for _ in 0..3 {
@@ -121,20 +109,6 @@ fn poll_and_select_go_on_after_a_stop() {
     });
     assert_eq!(end, End::Exit(0));
     assert!(start.elapsed().as_secs() < 20);
-}
-
-fn epoll_wait_ends_after_a_stop() {
-    let end = stopped_while(|_| {
-        let epoll = epoll();
-        let mut event = libc::epoll_event { events: 0, u64: 0 };
-        let found = sys!(epoll_wait(epoll.as_raw_fd(), &mut event, 1, -1));
-        if found == -1 && errno() == libc::EINTR {
-            7
-        } else {
-            1
-        }
-    });
-    assert_eq!(end, End::Exit(7));
 }
 
 extern "C" fn nothing(_: i32) {}
@@ -259,223 +233,6 @@ fn files_are_always_ready() {
     assert_eq!(poll_now(&file, both), both);
     let null = open("/dev/null", libc::O_RDWR, 0);
     assert_eq!(poll_now(&null, both), both);
-    // But epoll does not take them.
-    let epoll = epoll();
-    fails(
-        control(&epoll, libc::EPOLL_CTL_ADD, file.as_raw_fd(), 1, 0),
-        libc::EPERM,
-    );
-}
-
-fn epoll() -> File {
-    owned(sys!(epoll_create1(libc::EPOLL_CLOEXEC)))
-}
-
-fn control(epoll: &File, what: i32, fd: i32, events: i32, data: u64) -> i32 {
-    let mut event = libc::epoll_event {
-        events: events as u32,
-        u64: data,
-    };
-    sys!(epoll_ctl(epoll.as_raw_fd(), what, fd, &mut event))
-}
-
-/// What is ready within the time, as (events, data), sorted by data.
-fn ready(epoll: &File, timeout: i32) -> Vec<(i32, u64)> {
-    let mut events: [libc::epoll_event; 16] = zeroed();
-    let count = ok(sys!(epoll_wait(
-        epoll.as_raw_fd(),
-        events.as_mut_ptr(),
-        16,
-        timeout
-    )));
-    let mut found: Vec<_> = events[..count as usize]
-        .iter()
-        .map(|event| (event.events as i32, event.u64))
-        .collect();
-    found.sort_by_key(|event| event.1);
-    found
-}
-
-fn epoll_reports_what_was_asked() {
-    let epoll = epoll();
-    let (a, mut wa) = pipe();
-    let (b, wb) = pipe();
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        a.as_raw_fd(),
-        libc::EPOLLIN,
-        100,
-    ));
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        b.as_raw_fd(),
-        libc::EPOLLIN,
-        200,
-    ));
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        wb.as_raw_fd(),
-        libc::EPOLLOUT,
-        300,
-    ));
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLOUT, 300)]);
-    wa.write_all(b"x").expect("room");
-    assert_eq!(
-        ready(&epoll, 0),
-        [(libc::EPOLLIN, 100), (libc::EPOLLOUT, 300)]
-    );
-    assert_eq!(ready(&epoll, 0).len(), 2, "as long as it is so");
-    ok(control(&epoll, libc::EPOLL_CTL_MOD, wb.as_raw_fd(), 0, 301));
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLIN, 100)]);
-    ok(control(&epoll, libc::EPOLL_CTL_DEL, a.as_raw_fd(), 0, 0));
-    assert_eq!(ready(&epoll, 10), []);
-    drop(wb);
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLHUP, 200)]);
-}
-
-fn epoll_edges_are_told_once() {
-    let epoll = epoll();
-    let (mut reader, mut writer) = pipe_with(libc::O_NONBLOCK);
-    let events = libc::EPOLLIN | libc::EPOLLET;
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        reader.as_raw_fd(),
-        events,
-        1,
-    ));
-    writer.write_all(b"x").expect("room");
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLIN, 1)]);
-    assert_eq!(ready(&epoll, 0), []);
-    writer.write_all(b"y").expect("room");
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLIN, 1)], "more has come");
-    assert_eq!(reader.read(&mut [0; 10]).expect("two bytes"), 2);
-    assert_eq!(ready(&epoll, 0), []);
-}
-
-fn epoll_oneshot_disarms() {
-    let epoll = epoll();
-    let (reader, mut writer) = pipe();
-    let events = libc::EPOLLIN | libc::EPOLLONESHOT;
-    let fd = reader.as_raw_fd();
-    ok(control(&epoll, libc::EPOLL_CTL_ADD, fd, events, 1));
-    writer.write_all(b"x").expect("room");
-    assert_eq!(ready(&epoll, 0).len(), 1);
-    writer.write_all(b"y").expect("room");
-    assert_eq!(ready(&epoll, 0), []);
-    ok(control(&epoll, libc::EPOLL_CTL_MOD, fd, events, 2));
-    assert_eq!(ready(&epoll, 0), [(libc::EPOLLIN, 2)]);
-}
-
-fn epoll_forgets_closed_files() {
-    let epoll = epoll();
-    let (reader, mut writer) = pipe();
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        reader.as_raw_fd(),
-        libc::EPOLLIN,
-        1,
-    ));
-    let copy = reader.try_clone().expect("a descriptor more");
-    writer.write_all(b"x").expect("room");
-    drop(reader);
-    assert_eq!(
-        ready(&epoll, 0).len(),
-        1,
-        "the open file lives on in the copy"
-    );
-    drop(copy);
-    assert_eq!(ready(&epoll, 0), []);
-}
-
-fn epoll_has_errors() {
-    let epoll = epoll();
-    let (reader, writer) = pipe();
-    let fd = reader.as_raw_fd();
-    ok(control(&epoll, libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, 1));
-    fails(
-        control(&epoll, libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, 1),
-        libc::EEXIST,
-    );
-    fails(
-        control(
-            &epoll,
-            libc::EPOLL_CTL_MOD,
-            writer.as_raw_fd(),
-            libc::EPOLLIN,
-            1,
-        ),
-        libc::ENOENT,
-    );
-    fails(
-        control(&epoll, libc::EPOLL_CTL_DEL, 77, libc::EPOLLIN, 1),
-        libc::EBADF,
-    );
-    fails(control(&epoll, 99, fd, libc::EPOLLIN, 1), libc::EINVAL);
-    let own = epoll.as_raw_fd();
-    fails(
-        control(&epoll, libc::EPOLL_CTL_ADD, own, libc::EPOLLIN, 1),
-        libc::EINVAL,
-    );
-    let mut event: libc::epoll_event = zeroed();
-    fails(sys!(epoll_wait(own, &mut event, 0, 0)), libc::EINVAL);
-    fails(sys!(epoll_wait(fd, &mut event, 1, 0)), libc::EINVAL);
-    fails(sys!(epoll_create1(99)), libc::EINVAL);
-}
-
-fn epoll_wakes_a_waiter() {
-    let epoll = epoll();
-    let (reader, mut writer) = pipe();
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_ADD,
-        reader.as_raw_fd(),
-        libc::EPOLLIN,
-        5,
-    ));
-    let child = spawn(|| {
-        sleep_ms(30);
-        i32::from(writer.write(b"x").is_err())
-    });
-    assert_eq!(ready(&epoll, 20_000), [(libc::EPOLLIN, 5)]);
-    wait(child);
-    let start = Instant::now();
-    ok(control(
-        &epoll,
-        libc::EPOLL_CTL_DEL,
-        reader.as_raw_fd(),
-        0,
-        0,
-    ));
-    assert_eq!(ready(&epoll, 30), []);
-    assert!(start.elapsed() >= Duration::from_millis(29));
-}
-
-fn epolls_nest() {
-    let (inner, outer) = (epoll(), epoll());
-    let (reader, mut writer) = pipe();
-    ok(control(
-        &inner,
-        libc::EPOLL_CTL_ADD,
-        reader.as_raw_fd(),
-        libc::EPOLLIN,
-        1,
-    ));
-    ok(control(
-        &outer,
-        libc::EPOLL_CTL_ADD,
-        inner.as_raw_fd(),
-        libc::EPOLLIN,
-        2,
-    ));
-    assert_eq!(ready(&outer, 0), []);
-    writer.write_all(b"x").expect("room");
-    assert_eq!(ready(&outer, 0), [(libc::EPOLLIN, 2)]);
-    assert_eq!(poll_now(&outer, libc::POLLIN), libc::POLLIN);
 }
 
 fn read_number(mut file: &File) -> std::io::Result<u64> {
@@ -676,4 +433,22 @@ fn inotify_sees_changes() {
     );
     ok(sys!(inotify_rm_watch(file.as_raw_fd(), watch)));
     fails(sys!(inotify_rm_watch(file.as_raw_fd(), 99)), libc::EINVAL);
+}
+
+fn signalfd_gives_what_there_is_room_for() {
+    let signals = [libc::SIGUSR1, libc::SIGUSR2];
+    block(&signals);
+    let set = set_of(&signals);
+    let file = owned(sys!(signalfd(-1, &set, libc::SFD_NONBLOCK)));
+    for signal in signals {
+        ok(sys!(raise(signal)));
+    }
+    let (prot, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    let at = sys!(mmap(ptr::null_mut(), 8192, prot, flags, -1, 0));
+    ok(sys!(munmap(at.wrapping_byte_add(4096), 4096)));
+    let last = at.wrapping_byte_add(4096 - 128);
+    assert_eq!(sys!(read(file.as_raw_fd(), last, 256)), 128);
 }

@@ -14,7 +14,12 @@ crate::harness::tests![
     one_file_can_be_polled_a_hundred_thousand_times,
     a_deep_tree_goes_when_its_last_user_leaves,
     sockets_in_sockets_in_sockets_go_together,
+    sockets_that_hold_half_a_million_files_go_together,
+    many_sockets_in_flight_do_not_slow_the_end_of_others,
     an_epoll_can_be_closed_while_it_is_woken,
+    epolls_are_not_nested_without_end,
+    epolls_in_layers_do_not_multiply_their_wake_ups,
+    very_many_files_may_be_ready_at_once,
     tables_of_descriptors_are_not_copied_without_memory: Native,
     record_locks_do_not_grow_without_end,
     a_clone_that_fails_leaves_no_child,
@@ -176,6 +181,12 @@ fn socket_pair() -> [i32; 2] {
     ends
 }
 
+fn close_all(fds: impl IntoIterator<Item = i32>) {
+    for fd in fds {
+        ok(sys!(close(fd)));
+    }
+}
+
 fn sockets_in_sockets_in_sockets_go_together() {
     let [mut inner, other] = socket_pair();
     ok(sys!(close(other)));
@@ -192,6 +203,144 @@ fn sockets_in_sockets_in_sockets_go_together() {
         }
     }
     ok(sys!(close(inner)));
+}
+
+/// Sends `count` copies of a descriptor and a byte, without waiting.
+fn send_copies(over: i32, fd: i32, count: usize) -> isize {
+    let mut byte = 0u8;
+    let mut part = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let size = 16 + 4 * count;
+    let mut control = vec![0u64; size.div_ceil(8)];
+    let mut message: libc::msghdr = zeroed();
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size as _;
+    // SAFETY: the control buffer has room for one header and so many descriptors.
+    unsafe {
+        let head = libc::CMSG_FIRSTHDR(&message);
+        (*head).cmsg_len = size as _;
+        (*head).cmsg_level = libc::SOL_SOCKET;
+        (*head).cmsg_type = libc::SCM_RIGHTS;
+        let data = libc::CMSG_DATA(head).cast::<i32>();
+        (0..count).for_each(|n| data.add(n).write_unaligned(fd));
+    }
+    // C libraries have limits of their own.
+    let at = &raw const message;
+    sys!(syscall(libc::SYS_sendmsg, over, at, libc::MSG_DONTWAIT)) as isize
+}
+
+fn sockets_that_hold_half_a_million_files_go_together() {
+    let [top, over] = socket_pair();
+    let mut files = 0;
+    while files < 600_000 {
+        let [keep, into] = socket_pair();
+        while send_copies(into, 0, 253) == 1 {
+            files += 253;
+        }
+        let error = errno();
+        assert!(
+            matches!(error, libc::EAGAIN | libc::ETOOMANYREFS),
+            "{error} after {files}"
+        );
+        if error == libc::ETOOMANYREFS {
+            break;
+        }
+        assert_eq!(ok(send_descriptor(over, keep)), 1);
+        close_all([keep, into]);
+    }
+    // All of them lie in the queue of one that lies in the queue of another.
+    let [outer, last] = socket_pair();
+    ok(send_descriptor(last, top));
+    close_all([top, over, last, outer]);
+}
+
+fn many_sockets_in_flight_do_not_slow_the_end_of_others() {
+    let [open, mut over] = socket_pair();
+    // Each lies in the queue of the one before.
+    for _ in 0..1000 {
+        let [next, into] = socket_pair();
+        if send_descriptor(over, next) == -1 {
+            assert_eq!(errno(), libc::ETOOMANYREFS);
+            break;
+        }
+        close_all([over, next]);
+        over = into;
+    }
+    for _ in 0..50_000 {
+        close_all(socket_pair());
+    }
+    close_all([open, over]);
+}
+
+fn watch(epoll: i32, fd: i32, events: i32) -> i32 {
+    let mut interest = libc::epoll_event {
+        events: events as u32,
+        u64: 0,
+    };
+    sys!(epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut interest))
+}
+
+fn epolls_are_not_nested_without_end() {
+    let top = ok(sys!(epoll_create1(0)));
+    let mut bottom = top;
+    for depth in 0..300 {
+        let next = ok(sys!(epoll_create1(0)));
+        if watch(bottom, next, libc::EPOLLIN) == -1 {
+            assert_eq!((errno(), depth), (libc::ELOOP, 4));
+            break;
+        }
+        bottom = next;
+    }
+    let event = ok(sys!(eventfd(1, 0)));
+    ok(watch(bottom, event, libc::EPOLLIN));
+    let mut found: libc::epoll_event = zeroed();
+    assert_eq!(ok(sys!(epoll_wait(top, &mut found, 1, 0))), 1);
+}
+
+fn epolls_in_layers_do_not_multiply_their_wake_ups() {
+    const WIDTH: usize = 60;
+    let event = ok(sys!(eventfd(0, 0)));
+    let mut below = vec![event];
+    for _ in 0..5 {
+        let layer: Vec<i32> = (0..WIDTH).map(|_| ok(sys!(epoll_create1(0)))).collect();
+        for &above in &layer {
+            for &fd in &below {
+                if watch(above, fd, libc::EPOLLIN | libc::EPOLLET) == -1 {
+                    assert!(matches!(errno(), libc::EINVAL | libc::ELOOP));
+                }
+            }
+        }
+        below = layer;
+    }
+    let one = 1u64;
+    for _ in 0..100 {
+        assert_eq!(sys!(write(event, (&raw const one).cast(), 8)), 8);
+    }
+}
+
+fn very_many_files_may_be_ready_at_once() {
+    const TIMES: i32 = 30_000;
+    if !raise_descriptors(TIMES as u64 + 100) {
+        return;
+    }
+    let (epoll, event) = (ok(sys!(epoll_create1(0))), ok(sys!(eventfd(0, 0))));
+    for n in 0..TIMES {
+        let fd = ok(sys!(dup(event)));
+        if watch(epoll, fd, libc::EPOLLIN | libc::EPOLLET) == -1 {
+            assert!(matches!(errno(), libc::ENOSPC | libc::ENOMEM), "at {n}");
+            break;
+        }
+    }
+    let one = 1u64;
+    assert_eq!(sys!(write(event, (&raw const one).cast(), 8)), 8);
+    let mut found: [libc::epoll_event; 64] = zeroed();
+    assert_eq!(ok(sys!(epoll_wait(epoll, found.as_mut_ptr(), 64, 0))), 64);
+    let outer = ok(sys!(epoll_create1(0)));
+    _ = watch(outer, epoll, libc::EPOLLIN);
 }
 
 fn an_epoll_can_be_closed_while_it_is_woken() {

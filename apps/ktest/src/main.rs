@@ -20,10 +20,12 @@ mod areas;
 mod atfork;
 mod blocks;
 mod clocks;
+mod connections;
 mod dates;
 mod descriptors;
 mod directories;
 mod ends;
+mod epolls;
 mod events;
 mod exec;
 mod faults;
@@ -45,6 +47,7 @@ mod pipes;
 mod procfs;
 mod protection;
 mod pthreads;
+mod ptys;
 mod robust;
 mod scheduling;
 mod sharing;
@@ -81,6 +84,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("pipes", pipes::TESTS),
     ("splices", splices::TESTS),
     ("sockets", sockets::TESTS),
+    ("connections", connections::TESTS),
     ("descriptors", descriptors::TESTS),
     ("files", files::TESTS),
     ("directories", directories::TESTS),
@@ -90,7 +94,9 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),
+    ("ptys", ptys::TESTS),
     ("events", events::TESTS),
+    ("epolls", epolls::TESTS),
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),

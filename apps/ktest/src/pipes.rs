@@ -35,6 +35,8 @@ crate::harness::tests![
     fifo_nonblocking_open,
     fifo_is_a_pipe_by_name,
     zero_byte_transfers_are_nothing,
+    a_fifo_hangs_up_on_who_has_seen_a_writer,
+    a_name_for_an_end_does_not_keep_it_open,
 ];
 
 fn bytes_arrive_in_order() {
@@ -503,4 +505,61 @@ fn zero_byte_transfers_are_nothing() {
         sys!(read(reader.as_raw_fd(), byte.as_mut_ptr().cast(), 0)),
         0
     );
+}
+
+fn a_fifo_hangs_up_on_who_has_seen_a_writer() {
+    mkfifo("fifo");
+    let early = || open("fifo", libc::O_RDONLY | libc::O_NONBLOCK, 0);
+    let first = early();
+    assert_eq!(poll_now(&first, libc::POLLIN), 0);
+    drop(open("fifo", libc::O_WRONLY, 0));
+    let second = early();
+    let by_name = format!("/proc/self/fd/{}", first.as_raw_fd());
+    let third = open(&by_name, libc::O_RDONLY | libc::O_NONBLOCK, 0);
+    assert_eq!(poll_now(&first, libc::POLLIN), libc::POLLHUP);
+    assert_eq!(poll_now(&second, libc::POLLIN), 0);
+    assert_eq!(poll_now(&third, libc::POLLIN), 0);
+    let mut writer = open("fifo", libc::O_WRONLY, 0);
+    let readers = [&first, &second, &third];
+    for reader in readers {
+        assert_eq!(poll_now(reader, libc::POLLIN), 0);
+    }
+    writer.write_all(b"x").expect("room");
+    for reader in readers {
+        assert_eq!(poll_now(reader, libc::POLLIN), libc::POLLIN);
+    }
+    drop(writer);
+    let both = libc::POLLIN | libc::POLLHUP;
+    for reader in readers {
+        assert_eq!(poll_now(reader, libc::POLLIN), both);
+    }
+    assert_eq!((&second).read(&mut [0; 9]).expect("a byte"), 1);
+    // It is a pipe like any other besides.
+    assert_eq!(sys!(fcntl(second.as_raw_fd(), libc::F_GETPIPE_SZ)), 65536);
+    let mut count = -1;
+    ok(sys!(ioctl(second.as_raw_fd(), libc::FIONREAD, &mut count)));
+    assert_eq!(count, 0);
+}
+
+fn a_name_for_an_end_does_not_keep_it_open() {
+    for flags in [libc::O_RDONLY, libc::O_PATH] {
+        let (mut reader, writer) = pipe_with(libc::O_NONBLOCK);
+        let by_name = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let _other = open(&by_name, flags, 0);
+        drop(writer);
+        assert_eq!(
+            reader.read(&mut [0]).expect("the end"),
+            0,
+            "flags {flags:o}"
+        );
+    }
+    // A name of one's own is an end of one's own.
+    let (mut reader, writer) = pipe_with(libc::O_NONBLOCK);
+    let by_name = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    let mut other = open(&by_name, libc::O_WRONLY, 0);
+    drop(writer);
+    let error = reader.read(&mut [0]).expect_err("there is a writer");
+    assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
+    other.write_all(b"x").expect("room");
+    assert_eq!(reader.read(&mut [0]).expect("a byte"), 1);
 }

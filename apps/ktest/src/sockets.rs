@@ -6,6 +6,9 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 crate::harness::tests![
     streams_go_both_ways,
@@ -18,6 +21,10 @@ crate::harness::tests![
     descriptors_travel,
     sockets_that_hold_each_other_end,
     sockets_in_a_ring_that_is_held_live,
+    listeners_in_their_own_backlog_end,
+    a_listener_in_flight_keeps_its_backlog,
+    what_is_received_while_others_end_is_whole,
+    descriptors_in_flight_are_limited: Native,
     sockets_know_their_kind,
     what_is_no_socket_is_enotsock,
     as_many_wait_as_listen_says,
@@ -146,8 +153,12 @@ fn many_messages_in_one_call() {
 
 /// Sends a byte and a descriptor.
 fn send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd) {
-    let mut control = [0u64; 4];
     let mut byte = *b"x";
+    assert_eq!(ok(try_send_descriptor(socket, file, &mut byte)), 1);
+}
+
+fn try_send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd, byte: &mut [u8; 1]) -> isize {
+    let mut control = [0u64; 4];
     let mut part = libc::iovec {
         iov_base: byte.as_mut_ptr().cast(),
         iov_len: 1,
@@ -167,7 +178,7 @@ fn send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd) {
             .cast::<i32>()
             .write_unaligned(file.as_raw_fd());
     }
-    assert_eq!(ok(sys!(sendmsg(socket.as_raw_fd(), &message, 0))), 1);
+    sys!(sendmsg(socket.as_raw_fd(), &message, 0)) as isize
 }
 
 /// Receives a byte and the descriptor that comes with it.
@@ -316,4 +327,151 @@ fn as_many_wait_as_listen_says() {
     assert_eq!(who_may_wait(7), 8);
     // What runtimes ask for who want as many as the system allows.
     assert_eq!(who_may_wait(-1), 300);
+}
+
+/// A listener without a name of a file, and its name.
+fn unnamed_listener() -> (OwnedFd, libc::sockaddr_un, u32) {
+    let fd = ok(sys!(socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)));
+    // SAFETY: a new descriptor, ours alone.
+    let listener = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut name: libc::sockaddr_un = zeroed();
+    name.sun_family = libc::AF_UNIX as _;
+    ok(sys!(bind(fd, (&raw const name).cast(), 2)));
+    ok(sys!(listen(fd, 5)));
+    let mut size = size_of::<libc::sockaddr_un>() as u32;
+    ok(sys!(getsockname(fd, (&raw mut name).cast(), &mut size)));
+    (listener, name, size)
+}
+
+fn client_of(name: &libc::sockaddr_un, size: u32) -> UnixStream {
+    let fd = ok(sys!(socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)));
+    ok(sys!(connect(fd, ptr::from_ref(name).cast(), size)));
+    // SAFETY: a new descriptor, ours alone.
+    unsafe { UnixStream::from_raw_fd(fd) }
+}
+
+fn listeners_in_their_own_backlog_end() {
+    let (mut reader, writer) = pipe();
+    leaves_nothing(2_000, 100, || {
+        // The listener lies in the queue of a connection that only it can accept.
+        let (listener, name, size) = unnamed_listener();
+        let client = client_of(&name, size);
+        send_descriptor(&client, &listener);
+        send_descriptor(&client, &writer);
+    });
+    drop(pair());
+    drop(writer);
+    let mut nothing = Vec::new();
+    reader
+        .read_to_end(&mut nothing)
+        .expect("all writers are gone");
+}
+
+fn a_listener_in_flight_keeps_its_backlog() {
+    let (outer, inner) = pair();
+    let (listener, name, size) = unnamed_listener();
+    let mut client = client_of(&name, size);
+    let (mut reader, writer) = pipe();
+    send_descriptor(&client, &listener);
+    send_descriptor(&client, &client);
+    send_descriptor(&client, &writer);
+    send_descriptor(&inner, &listener);
+    drop((listener, writer));
+    for _ in 0..100 {
+        drop(pair());
+    }
+    client.write_all(b"hello").expect("it is open");
+    let listener = receive_descriptor(&outer);
+    for _ in 0..100 {
+        drop(pair());
+    }
+    let none = ptr::null_mut();
+    let fd = ok(sys!(accept(listener.as_raw_fd(), none, none.cast())));
+    // SAFETY: a new descriptor, ours alone.
+    let mut server = unsafe { UnixStream::from_raw_fd(fd) };
+    drop(receive_descriptor(&server));
+    let mut again = UnixStream::from(receive_descriptor(&server));
+    let writer = receive_descriptor(&server);
+    assert_eq!(sys!(write(writer.as_raw_fd(), b"x".as_ptr().cast(), 1)), 1);
+    reader.read_exact(&mut [0]).expect("the pipe is open");
+    let mut text = [0; 5];
+    server.read_exact(&mut text).expect("what was sent");
+    again.write_all(&text).expect("it is the client");
+    server.read_exact(&mut text).expect("what was sent");
+    assert_eq!(&text, b"hello");
+}
+
+fn what_is_received_while_others_end_is_whole() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let enders: Vec<_> = (0..2)
+        .map(|_| {
+            thread::spawn(|| {
+                while !STOP.load(Ordering::Relaxed) {
+                    let (a, b) = pair();
+                    send_descriptor(&b, &a);
+                    send_descriptor(&a, &a);
+                }
+            })
+        })
+        .collect();
+    let senders: Vec<_> = (0..2)
+        .map(|_| {
+            thread::spawn(|| {
+                let (outer, inner) = pair();
+                for round in 0..3000u32 {
+                    let (a, mut b) = pair();
+                    b.write_all(&round.to_le_bytes()).expect("room");
+                    // Open here and in the queues; then only there.
+                    send_descriptor(&b, &a);
+                    send_descriptor(&inner, &a);
+                    send_descriptor(&inner, &b);
+                    drop((a, b));
+                    let mut a = UnixStream::from(receive_descriptor(&outer));
+                    let b = receive_descriptor(&outer);
+                    drop(b);
+                    let mut text = [0; 4];
+                    a.read_exact(&mut text).expect("what was sent before");
+                    assert_eq!(u32::from_le_bytes(text), round);
+                    drop(receive_descriptor(&a));
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.join().expect("a sender");
+    }
+    STOP.store(true, Ordering::Relaxed);
+    for ender in enders {
+        ender.join().expect("one who ends sockets");
+    }
+}
+
+fn descriptors_in_flight_are_limited() {
+    in_child(|| {
+        let limit = libc::rlimit {
+            rlim_cur: 50,
+            rlim_max: 50,
+        };
+        ok(sys!(setrlimit(libc::RLIMIT_NOFILE, &limit)));
+        ok(sys!(setuid(54_321)));
+        let (a, b) = pair();
+        let mut byte = *b"x";
+        let mut sent = 0;
+        let last = loop {
+            match try_send_descriptor(&a, &a, &mut byte) {
+                -1 => break errno(),
+                _ => sent += 1,
+            }
+        };
+        assert_eq!((sent, last), (51, libc::ETOOMANYREFS));
+        drop(receive_descriptor(&b));
+        assert_eq!(try_send_descriptor(&a, &a, &mut byte), 1);
+        assert_eq!(try_send_descriptor(&a, &a, &mut byte), -1);
+        drop(b);
+        // What can never be received does not count.
+        let (a, _b) = pair();
+        until("the queue is gone", || {
+            try_send_descriptor(&a, &a, &mut byte) == 1
+        });
+    });
 }

@@ -27,6 +27,7 @@ crate::harness::tests![
     sendfile_fills_a_pipe_as_far_as_it_goes,
     sendfile_copies_between_files,
     vmsplice_writes_a_vector,
+    a_signal_ends_a_long_copy,
 ];
 
 const NONBLOCK: u32 = libc::SPLICE_F_NONBLOCK;
@@ -404,4 +405,22 @@ fn vmsplice_writes_a_vector() {
     });
     assert_eq!(sys!(vmsplice(writer.as_raw_fd(), parts.as_ptr(), 2, 0)), 7);
     assert_eq!(read_some(&mut reader, 100), b"one two");
+}
+
+extern "C" fn nothing(_: i32) {}
+
+fn a_signal_ends_a_long_copy() {
+    const ALL: usize = 0x7fff_f000;
+    let file = open("f", libc::O_RDWR | libc::O_CREAT, 0o600);
+    ok(sys!(ftruncate(file.as_raw_fd(), 1 << 36)));
+    let null = open("/dev/null", libc::O_WRONLY, 0);
+    on_signal(libc::SIGALRM, 0, nothing as *const () as usize);
+    let mut timer: libc::itimerval = zeroed();
+    timer.it_value.tv_usec = 2000;
+    ok(sys!(setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut())));
+    let mut at = 5;
+    let sent = sys!(sendfile(null.as_raw_fd(), file.as_raw_fd(), &mut at, ALL));
+    let sent = ok(sent as isize) as usize;
+    assert!(sent > 0 && sent < ALL, "{sent}");
+    assert_eq!(at as usize, 5 + sent);
 }

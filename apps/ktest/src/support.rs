@@ -155,6 +155,13 @@ pub fn open(path: &str, flags: c_int, mode: u32) -> File {
     unsafe { File::from_raw_fd(fd) }
 }
 
+/// The file behind a descriptor that a call has just made.
+#[track_caller]
+pub fn owned(fd: c_int) -> File {
+    // SAFETY: nobody else knows it yet.
+    unsafe { File::from_raw_fd(ok(fd)) }
+}
+
 /// open(2) for calls that are to fail.
 pub fn try_open(path: &str, flags: c_int, mode: u32) -> c_int {
     sys!(open(c(path).as_ptr(), flags, mode))

@@ -33,7 +33,7 @@ crate::harness::tests![
 ];
 
 /// The two ends of a new pseudo-terminal: the one who types, and the terminal.
-fn terminal() -> (File, File) {
+pub fn terminal() -> (File, File) {
     let master = ok(sys!(posix_openpt(libc::O_RDWR | libc::O_NOCTTY)));
     ok(sys!(grantpt(master)));
     ok(sys!(unlockpt(master)));
@@ -44,13 +44,13 @@ fn terminal() -> (File, File) {
     unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) }
 }
 
-fn settings(terminal: &File) -> libc::termios {
+pub fn settings(terminal: &File) -> libc::termios {
     let mut settings: libc::termios = zeroed();
     ok(sys!(tcgetattr(terminal.as_raw_fd(), &mut settings)));
     settings
 }
 
-fn change(terminal: &File, change: impl FnOnce(&mut libc::termios)) {
+pub fn change(terminal: &File, change: impl FnOnce(&mut libc::termios)) {
     let mut settings = settings(terminal);
     change(&mut settings);
     ok(sys!(tcsetattr(
@@ -60,11 +60,11 @@ fn change(terminal: &File, change: impl FnOnce(&mut libc::termios)) {
     )));
 }
 
-fn no_echo(terminal: &File) {
+pub fn no_echo(terminal: &File) {
     change(terminal, |s| s.c_lflag &= !libc::ECHO);
 }
 
-fn read_some(mut file: &File) -> Vec<u8> {
+pub fn read_some(mut file: &File) -> Vec<u8> {
     let mut data = [0; 8192];
     let count = file.read(&mut data).expect("something to read");
     data[..count].to_vec()
@@ -72,7 +72,7 @@ fn read_some(mut file: &File) -> Vec<u8> {
 
 /// Reads until `expected` has come, as output may come in pieces.
 #[track_caller]
-fn expect_output(mut file: &File, expected: &[u8]) {
+pub fn expect_output(mut file: &File, expected: &[u8]) {
     let mut found = vec![0; expected.len()];
     let mut have = 0;
     while have < expected.len() {
@@ -90,7 +90,7 @@ fn expect_output(mut file: &File, expected: &[u8]) {
     );
 }
 
-fn type_in(mut master: &File, text: &[u8]) {
+pub fn type_in(mut master: &File, text: &[u8]) {
     master.write_all(text).expect("room");
 }
 
@@ -152,7 +152,7 @@ fn output_newlines_get_carriage_returns() {
     expect_output(&master, b"a\nb\n");
 }
 
-fn raw(terminal: &File) {
+pub fn raw(terminal: &File) {
     change(terminal, |s| sys!(cfmakeraw(s)));
 }
 
@@ -230,7 +230,7 @@ fn word_and_line_erasing_work() {
 }
 
 /// Makes `slave` the controlling terminal of a new session and runs `body` there.
-fn in_session(slave: &File, body: impl FnOnce() -> i32) -> i32 {
+pub fn in_session(slave: &File, body: impl FnOnce() -> i32) -> i32 {
     let fd = slave.as_raw_fd();
     spawn(|| {
         ok(sys!(setsid()));
@@ -239,7 +239,7 @@ fn in_session(slave: &File, body: impl FnOnce() -> i32) -> i32 {
     })
 }
 
-extern "C" fn exit_with_signal(signal: i32) {
+pub extern "C" fn exit_with_signal(signal: i32) {
     sys!(_exit(100 + signal));
 }
 

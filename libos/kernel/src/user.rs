@@ -5,6 +5,7 @@
 //! before it is touched, and a fault that the address space cannot mend ends the copy with `EFAULT`.
 
 use crate::base::{Errno, PAGE_SIZE, Result};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -470,6 +471,22 @@ impl<'a> Buffer<'a> {
             }
             Chunk::Read(_) => Err(Errno::EFAULT),
         })
+    }
+
+    /// As [`put`](Self::put), from the two pieces of a ring. What the first gave stands even if the second finds no memory.
+    pub fn put_both(&mut self, (front, back): (&[u8], &[u8])) -> Result<usize> {
+        let n = self.put(front)?;
+        match n == front.len() {
+            true => Ok(n + self.put(back).unwrap_or(0)),
+            false => Ok(n),
+        }
+    }
+
+    /// Moves as many bytes as fit from the front of `queue` into the buffer; returns how many.
+    pub fn put_front(&mut self, queue: &mut VecDeque<u8>) -> Result<usize> {
+        let n = self.put_both(queue.as_slices())?;
+        queue.drain(..n);
+        Ok(n)
     }
 
     /// Zeroes up to `n` bytes of the buffer.

@@ -86,6 +86,7 @@ errnos! {
     ENOBUFS = 105,
     EISCONN = 106,
     ENOTCONN = 107,
+    ETOOMANYREFS = 109,
     ETIMEDOUT = 110,
     ECONNREFUSED = 111,
     EALREADY = 114,

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 /// Bytes of standard input held for readers; when full, the host waits.
 const RING: usize = 64 * 1024;
 /// Most payload taken from a writer at a time.
-const PIECE: usize = 16 * 1024;
+const FRAME_MAX: usize = 16 * 1024;
 
 struct Stdin {
     parser: Parser,
@@ -82,13 +82,13 @@ pub(super) fn send_broken(kind: ToHost, payload: &[u8]) {
 
 /// What a reader of `/dev/hostin` does when there is nothing yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum WhenEmpty {
     Wait,
     Refuse,
 }
 
 /// Reads standard input of the host's command. 0 at its end.
-pub fn read(buf: &mut Buffer<'_>, patience: Patience) -> Result<usize> {
+pub fn read(buf: &mut Buffer<'_>, when_empty: WhenEmpty) -> Result<usize> {
     if buf.is_empty() {
         return Ok(0);
     }
@@ -97,22 +97,11 @@ pub fn read(buf: &mut Buffer<'_>, patience: Patience) -> Result<usize> {
         if stdin.ring.is_empty() {
             return stdin.end.then_some(Ok(0));
         }
-        let (front, back) = stdin.ring.as_slices();
-        let copied = buf.put(front).map(|n| {
-            if n == front.len() {
-                n + buf.put(back).unwrap_or(0)
-            } else {
-                n
-            }
-        });
-        if let Ok(n) = copied {
-            stdin.ring.drain(..n);
-        }
-        Some(copied)
+        Some(buf.put_front(&mut stdin.ring))
     };
-    let outcome = match patience {
-        Patience::Wait => LINK.readable.wait(None, attempt)?,
-        Patience::Refuse => attempt().ok_or(Errno::EAGAIN)?,
+    let outcome = match when_empty {
+        WhenEmpty::Wait => LINK.readable.wait(None, attempt)?,
+        WhenEmpty::Refuse => attempt().ok_or(Errno::EAGAIN)?,
     };
     uart::resume();
     outcome
@@ -136,13 +125,13 @@ pub fn read_queue() -> &'static Arc<WaitQueue> {
 
 /// Sends what `buf` holds as frames of `kind`.
 pub fn write(kind: ToHost, buf: &mut Buffer<'_>) -> Result<usize> {
-    const { assert!(PIECE <= MAX_PAYLOAD) };
+    const { assert!(FRAME_MAX <= MAX_PAYLOAD) };
     let mut small = [0u8; 256];
     let mut large = Vec::new();
     let piece: &mut [u8] = if buf.len() <= small.len() {
         &mut small
     } else {
-        let n = buf.len().min(PIECE);
+        let n = buf.len().min(FRAME_MAX);
         large.try_reserve_exact(n).map_err(|_| Errno::ENOMEM)?;
         large.resize(n, 0);
         &mut large

@@ -9,21 +9,20 @@ use crate::base::{Errno, Result};
 use alloc::sync::Arc;
 use core::any::Any;
 
-struct OpenFile {
-    file: Arc<File>,
-}
+/// What served the open file: that one's end must not wait for a name of it.
+struct Served(Arc<dyn FileOps>);
 
-impl Inode for OpenFile {
+impl Inode for Served {
     fn ino(&self) -> u64 {
-        self.file.metadata().map_or(0, |m| m.ino)
+        self.metadata().map_or(0, |m| m.ino)
     }
 
     fn kind(&self) -> FileType {
-        self.file.metadata().map_or(FileType::Anonymous, |m| m.kind)
+        self.metadata().map_or(FileType::Anonymous, |m| m.kind)
     }
 
     fn metadata(&self) -> Result<Metadata> {
-        self.file.metadata()
+        self.0.metadata()
     }
 
     /// Whoever got here was allowed to follow the link, which is check enough: the file has no owner of its own.
@@ -40,19 +39,19 @@ impl Inode for OpenFile {
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Option<Arc<dyn FileOps>>> {
-        self.file.ops().ok_or(Errno::ENXIO)?.reopen(flags).map(Some)
+        self.0.reopen(flags).map(Some)
     }
 }
 
 /// A place that stands for `file`: its own, or one made up for the occasion.
-pub fn place_of(file: &Arc<File>) -> Path {
+pub fn place_of(file: &File) -> Result<Path> {
     if let Some(path) = file.path() {
-        return path.clone();
+        return Ok(path.clone());
     }
-    let name = file.ops().map_or_else(Default::default, |ops| ops.name());
-    let inode = Arc::new(OpenFile { file: file.clone() });
-    Path {
+    let ops = file.ops().ok_or(Errno::ENXIO)?;
+    let dentry = Dentry::detached(Arc::new(Served(ops.clone())), ops.name().as_bytes());
+    Ok(Path {
         mount: super::nameless().0.clone(),
-        dentry: Dentry::detached(inode, name.as_bytes()),
-    }
+        dentry,
+    })
 }

@@ -2,10 +2,13 @@
 //!
 //! `/dev` is a file system in memory whose nodes the kernel makes; a node made elsewhere with `mknod` opens the same device.
 
-use super::file::FileOps;
+use super::file::{File, FileOps};
 use super::mount::Mount;
+use super::open;
+use super::path::Path;
 use super::ramfs::{Body, RamFs, RamInode};
 use super::types::{Dev, OpenFlags};
+use super::walk::child;
 use crate::base::sync::Once;
 use crate::base::{Errno, Result, SpinLock};
 use crate::time::Timespec;
@@ -165,6 +168,20 @@ pub fn open_char(dev: Dev, flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
         .map(|r| r.device.clone())
         .ok_or(Errno::ENXIO)?;
     device.open(dev, flags)
+}
+
+/// Opens the node `name`, whose driver asks to: without looking at who may.
+pub fn open_node(name: &str, flags: OpenFlags) -> Result<Arc<File>> {
+    let mount = MOUNT.get().ok_or(Errno::ENXIO)?;
+    let root = Path {
+        mount: mount.clone(),
+        dentry: mount.root.clone(),
+    };
+    let parts = name.split('/');
+    let node = parts
+        .into_iter()
+        .try_fold(root, |at, part| child(&at, part.as_bytes()))?;
+    open::finish(node, flags)
 }
 
 /// Major numbers and names of the drivers, as `/proc/devices` lists them.

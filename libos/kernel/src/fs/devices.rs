@@ -18,6 +18,7 @@ enum Memory {
     Zero,
     Full,
     Random,
+    Urandom,
 }
 
 /// Bytes between two looks at whether a signal is waiting.
@@ -55,7 +56,7 @@ impl FileOps for Memory {
             Memory::Null => Ok(0),
             Memory::Zero | Memory::Full if buf.len() <= CHUNK => buf.put_zeros(CHUNK),
             Memory::Zero | Memory::Full => fill(buf, CHUNK, |buf| buf.put_zeros(CHUNK)),
-            Memory::Random => fill(buf, 256, |buf| {
+            Memory::Random | Memory::Urandom => fill(buf, 256, |buf| {
                 let mut bytes = [0; 256];
                 let n = buf.len().min(256);
                 crate::random::fill(&mut bytes[..n]);
@@ -74,6 +75,11 @@ impl FileOps for Memory {
 
     fn offsets(&self) -> Offsets {
         Offsets::Loose
+    }
+
+    /// It once had to be waited for; programs still do.
+    fn can_be_watched(&self) -> bool {
+        matches!(self, Memory::Random)
     }
 
     fn is_sink(&self) -> bool {
@@ -167,7 +173,7 @@ pub fn register() -> Result<()> {
         ("zero", 5, Memory::Zero),
         ("full", 7, Memory::Full),
         ("random", 8, Memory::Random),
-        ("urandom", 9, Memory::Random),
+        ("urandom", 9, Memory::Urandom),
     ];
     for (name, minor, what) in memory {
         let ops: Arc<dyn FileOps> = Arc::new(what);

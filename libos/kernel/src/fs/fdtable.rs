@@ -110,7 +110,8 @@ impl FdTable {
         if fd as u64 >= limit.min(i32::MAX as u64) {
             return Err(Errno::EMFILE);
         }
-        inner.put(fd, Slot { file, on_exec })?;
+        inner.make_room(fd)?;
+        inner.slots[fd] = Some(Slot { file, on_exec });
         if fd == inner.first_free {
             inner.first_free = fd + 1;
         }
@@ -151,8 +152,8 @@ impl FdTable {
         }
         let mut inner = self.inner.lock();
         let fd = fd as usize;
-        let old = inner.slots.get_mut(fd).and_then(Option::take);
-        inner.put(fd, Slot { file, on_exec })?;
+        inner.make_room(fd)?;
+        let old = inner.slots[fd].replace(Slot { file, on_exec });
         Ok(old.map(|slot| slot.file))
     }
 
@@ -166,6 +167,15 @@ impl FdTable {
             .ok_or(Errno::EBADF)?;
         inner.first_free = inner.first_free.min(fd as usize);
         Ok(slot.file)
+    }
+
+    /// The same, if it is `file` that is there.
+    pub fn remove_file(&self, fd: i32, file: &Arc<File>) -> Option<Arc<File>> {
+        let mut inner = self.inner.lock();
+        let slot = inner.slots.get_mut(fd as usize)?;
+        let slot = slot.take_if(|slot| Arc::ptr_eq(&slot.file, file))?;
+        inner.first_free = inner.first_free.min(fd as usize);
+        Some(slot.file)
     }
 
     pub fn on_exec(&self, fd: i32) -> Result<OnExec> {
@@ -249,13 +259,13 @@ impl Slots {
         Some(&self.slots.get(fd as usize)?.as_ref()?.file)
     }
 
-    fn put(&mut self, fd: usize, slot: Slot) -> Result<()> {
+    /// So that there is a slot for `fd`.
+    fn make_room(&mut self, fd: usize) -> Result<()> {
         if fd >= self.slots.len() {
             let grow = fd + 1 - self.slots.len();
             self.slots.try_reserve(grow).map_err(|_| Errno::ENOMEM)?;
             self.slots.resize(fd + 1, None);
         }
-        self.slots[fd] = Some(slot);
         Ok(())
     }
 }

@@ -50,6 +50,10 @@ pub trait FileOps: Send + Sync + Any {
     fn poll(&self, _file: &File, _table: Option<&mut PollTable>) -> PollEvents {
         PollEvents::IN | PollEvents::OUT | PollEvents::RDNORM | PollEvents::WRNORM
     }
+    /// Whether `epoll` takes it: what is always ready cannot be watched.
+    fn can_be_watched(&self) -> bool {
+        self.offsets() == Offsets::None
+    }
     /// `FIONBIO`, `FIOCLEX` and `FIONCLEX` never get here.
     fn ioctl(&self, _file: &File, _cmd: u32, _arg: usize) -> Result<usize> {
         Err(Errno::ENOTTY)
@@ -181,10 +185,11 @@ impl File {
         self.path.as_ref()
     }
 
-    /// What is ready now; files served by their inode always are.
+    /// What is ready now; files served by their inode always are, unless they only name a place.
     pub fn poll(&self, table: Option<&mut PollTable>) -> PollEvents {
         match &self.ops {
             Some(ops) => ops.poll(self, table),
+            None if self.flags().contains(OpenFlags::PATH) => PollEvents::NVAL,
             None => PollEvents::IN | PollEvents::OUT | PollEvents::RDNORM | PollEvents::WRNORM,
         }
     }

@@ -162,7 +162,7 @@ fn wanted(flags: OpenFlags, writes: bool) -> u16 {
 }
 
 /// The checks are made: builds the open file.
-fn finish(path: Path, flags: OpenFlags) -> Result<Arc<File>> {
+pub(super) fn finish(path: Path, flags: OpenFlags) -> Result<Arc<File>> {
     let ops = path.inode().open(flags)?;
     notify::on_path(&path, Event::OPEN);
     Ok(Arc::new(File::build(ops, Some(path), flags)))

@@ -4,11 +4,15 @@ use super::file::File;
 use super::io::Whence;
 use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::memory::frames::{Frame, Piece, alloc_frame};
+use crate::process::{current, scheduler};
 use crate::user::{Buffer, UserPtr};
 use alloc::vec::Vec;
 
 /// The most that one call moves (Linux's `MAX_RW_COUNT`).
 pub const MAX_RW_COUNT: usize = 0x7fff_f000;
+
+/// Bytes that are copied before the next look at who else wants the core, or the thread.
+const BETWEEN_LOOKS: usize = 1 << 20;
 
 /// Whether a piece may be a page that others can change meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,7 +131,7 @@ pub fn read_pieces(file: &File, want: usize) -> Result<impl Iterator<Item = Piec
     }))
 }
 
-/// Copies up to `count` bytes or to the end of the input, which has offsets.
+/// Copies up to `count` bytes or to the end of the input, which has offsets; less if a signal comes meanwhile.
 pub fn copy(
     input: &File,
     from: &mut Offset,
@@ -137,7 +141,7 @@ pub fn copy(
     lend: Lend,
 ) -> Result<usize> {
     let count = count.min(MAX_RW_COUNT);
-    let mut done = 0;
+    let (mut done, mut since_look) = (0, 0);
     while done < count {
         let step = piece_at(input, from.place(input), count - done, lend).and_then(|piece| {
             let Some(piece) = piece else {
@@ -154,6 +158,14 @@ pub fn copy(
                 // Short: the other side has taken what it will.
                 if written < n {
                     break;
+                }
+                since_look += n;
+                if since_look >= BETWEEN_LOOKS {
+                    since_look = 0;
+                    scheduler::give_way();
+                    if current().signal_pending() {
+                        break;
+                    }
                 }
             }
             Err(e) if done == 0 => return Err(e),

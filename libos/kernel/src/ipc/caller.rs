@@ -7,9 +7,11 @@ use crate::process::signal::{self, SigInfo};
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 
-/// The open file behind a descriptor of the current process.
+/// The open file behind a descriptor of the current process; `EBADF` if it only names a place.
 pub fn file(fd: i32) -> Result<Arc<File>> {
-    crate::fs::caller::file(fd)
+    let file = crate::fs::caller::file(fd)?;
+    file.check_not_path()?;
+    Ok(file)
 }
 
 /// `EMFILE` if there is no descriptor left.
@@ -32,16 +34,18 @@ pub fn install_pair(
 ) -> Result<usize> {
     let files = current().process().files.lock().clone();
     let on_exec = OnExec::from_flag(close_on_exec);
-    let [a, b] = pair;
-    let a = files.insert(a, on_exec)?;
-    let b = files
-        .insert(b, on_exec)
-        .inspect_err(|_| drop(files.remove(a)))?;
-    fds.write([a, b]).inspect_err(|_| {
-        drop(files.remove(a));
-        drop(files.remove(b));
-    })?;
+    let a = files.insert(pair[0].clone(), on_exec)?;
+    let told = files
+        .insert(pair[1].clone(), on_exec)
+        .and_then(|b| fds.write([a, b]).inspect_err(|_| take_back(b, &pair[1])));
+    told.inspect_err(|_| take_back(a, &pair[0]))?;
     Ok(0)
+}
+
+/// Takes a descriptor away that the program does not know of, unless it guessed it and has made it another file's.
+pub fn take_back(fd: i32, file: &Arc<File>) {
+    let files = current().process().files.lock().clone();
+    drop(files.remove_file(fd, file));
 }
 
 /// The writer of a pipe or socket that nobody reads gets `SIGPIPE`.

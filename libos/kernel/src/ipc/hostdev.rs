@@ -2,7 +2,7 @@
 
 use crate::base::{Errno, Result};
 use crate::drivers::frame::ToHost;
-use crate::drivers::hostlink::{self, Patience};
+use crate::drivers::hostlink::{self, WhenEmpty};
 use crate::fs::{Dev, File, FileOps, PollEvents, register_char};
 use crate::process::wait::PollTable;
 use crate::user::{Buffer, UserPtr};
@@ -27,9 +27,9 @@ impl FileOps for HostStream {
             HostStream::In => hostlink::read(
                 buf,
                 if file.nonblocking() {
-                    Patience::Refuse
+                    WhenEmpty::Refuse
                 } else {
-                    Patience::Wait
+                    WhenEmpty::Wait
                 },
             ),
             HostStream::Out(_) => Err(Errno::EINVAL),

@@ -63,6 +63,19 @@ pub(super) struct Wakes {
 }
 
 impl State {
+    /// Counts an open of the end or ends that `flags` name.
+    pub(super) fn enter(&mut self, flags: OpenFlags) -> Wakes {
+        let (readable, writable) = (flags.readable(), flags.writable());
+        self.readers += readable as usize;
+        self.reader_opens += readable as u64;
+        self.writers += writable as usize;
+        self.writer_opens += writable as u64;
+        Wakes {
+            readers: writable,
+            writers: readable,
+        }
+    }
+
     /// What is owed to writers after bytes were taken out.
     pub(super) fn took(&mut self) -> Wakes {
         let room = self.ring.room();
@@ -240,24 +253,6 @@ impl Pipe {
         Ok(done)
     }
 
-    /// Counts an open of the end or ends that `flags` name.
-    pub(super) fn enter(&self, flags: OpenFlags) {
-        let mut state = self.state.lock();
-        if flags.readable() {
-            state.readers += 1;
-            state.reader_opens += 1;
-        }
-        if flags.writable() {
-            state.writers += 1;
-            state.writer_opens += 1;
-        }
-        drop(state);
-        self.wake(Wakes {
-            readers: flags.writable(),
-            writers: flags.readable(),
-        });
-    }
-
     pub(super) fn leave(&self, flags: OpenFlags) {
         let mut state = self.state.lock();
         state.readers -= flags.readable() as usize;
@@ -269,7 +264,6 @@ impl Pipe {
         if state.readers + state.writers == 0 {
             // A FIFO forgets what nobody will read, and its inode should not hold memory.
             state.ring.reset();
-            state.writer_opens = 0;
             state.polled = false;
         }
         drop(state);
@@ -307,7 +301,7 @@ impl FileOps for Pipe {
             if !state.ring.is_empty() {
                 events |= PollEvents::IN | PollEvents::RDNORM;
             }
-            if state.writers == 0 && state.writer_opens > 0 {
+            if state.writers == 0 {
                 events |= PollEvents::HUP;
             }
         }
@@ -345,7 +339,8 @@ impl FileOps for Pipe {
 
     fn reopen(&self, flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
         // Without the waiting of fifo(7): both ends of a nameless pipe have been there from the start.
-        self.enter(flags);
+        let wakes = self.state.lock().enter(flags);
+        self.wake(wakes);
         Ok(self.this.upgrade().ok_or(Errno::ENXIO)?)
     }
 
@@ -387,7 +382,8 @@ pub fn sys_pipe2(fds: UserPtr<[i32; 2]>, flags: u32) -> Result<usize> {
     }
     let status = flags & OpenFlags::NONBLOCK;
     let pipe = Pipe::new();
-    pipe.enter(OpenFlags::RDWR);
+    // Nobody can wait for it yet.
+    let _ = pipe.state.lock().enter(OpenFlags::RDWR);
     let read = File::anonymous(pipe.clone(), status);
     let write = File::anonymous(pipe, status | OpenFlags::WRONLY);
     super::caller::install_pair([read, write], flags.contains(OpenFlags::CLOEXEC), fds)

@@ -34,18 +34,18 @@ const EXCEPTIONAL: PollEvents = PollEvents::PRI;
 
 /// How long a call may wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Patience {
+pub(super) enum Timeout {
     None,
     /// Until this monotonic time, ns.
     Until(u64),
     Forever,
 }
 
-impl Patience {
+impl Timeout {
     /// From a relative `timespec` of the program; null waits for ever.
-    pub fn read(timeout: UserPtr<__kernel_timespec>) -> Result<Patience> {
+    pub fn read(timeout: UserPtr<__kernel_timespec>) -> Result<Timeout> {
         let Some(timeout) = timeout.option() else {
-            return Ok(Patience::Forever);
+            return Ok(Timeout::Forever);
         };
         let t = timeout.read()?;
         if t.tv_sec < 0 || !(0..1_000_000_000).contains(&t.tv_nsec) {
@@ -57,53 +57,53 @@ impl Patience {
         Ok(Self::for_ns(ns))
     }
 
-    pub fn for_ns(ns: u64) -> Patience {
+    pub fn for_ns(ns: u64) -> Timeout {
         if ns == 0 {
-            Patience::None
+            Timeout::None
         } else {
-            Patience::Until(crate::time::monotonic_ns().saturating_add(ns))
+            Timeout::Until(crate::time::monotonic_ns().saturating_add(ns))
         }
     }
 
     /// From `epoll_wait`'s milliseconds; negative waits for ever.
-    pub fn for_ms(ms: i32) -> Patience {
+    pub fn for_ms(ms: i32) -> Timeout {
         if ms < 0 {
-            Patience::Forever
+            Timeout::Forever
         } else {
             Self::for_ns(ms as u64 * 1_000_000)
         }
     }
 }
 
-/// What is left of the patience of a call that a stop and a continuation interrupted, or that of a new call.
-fn resumed(patience: Patience) -> Patience {
+/// What is left of the timeout of a call that a stop and a continuation interrupted, or that of a new call.
+fn resumed(timeout: Timeout) -> Timeout {
     match crate::process::current()
         .poll_again
         .swap(0, Ordering::Relaxed)
     {
-        0 => patience,
-        u64::MAX => Patience::Forever,
-        deadline => Patience::Until(deadline - 1),
+        0 => timeout,
+        u64::MAX => Timeout::Forever,
+        deadline => Timeout::Until(deadline - 1),
     }
 }
 
 /// `poll` and `select` go on after a signal that runs no handler, and end with `EINTR` after one that does, whatever its
 /// `SA_RESTART` says (signal(7)). `epoll_wait` ends in both cases.
-fn or_again(result: Result<usize>, patience: Patience) -> Result<usize> {
-    if result == Err(Errno::EINTR) {
-        let deadline = match patience {
-            Patience::Forever => u64::MAX,
-            Patience::Until(deadline) => deadline.saturating_add(1).min(u64::MAX - 1),
-            Patience::None => 1,
+fn or_again(result: Result<usize>, timeout: Timeout) -> Result<usize> {
+    if result == Err(Errno::ERESTARTSYS) {
+        let deadline = match timeout {
+            Timeout::Forever => u64::MAX,
+            Timeout::Until(deadline) => deadline.saturating_add(1).min(u64::MAX - 1),
+            Timeout::None => 1,
         };
         let me = crate::process::current();
         me.poll_again.store(deadline, Ordering::Relaxed);
-        return Err(Errno::ERESTARTSYS);
     }
     result
 }
 
-/// Runs `wait` with the signal mask of a `p…` call in force (null: the usual one). A wait that a signal ended is `EINTR`.
+/// Runs `wait` with the signal mask of a `p…` call in force (null: the usual one). When a signal ends the wait (`ERESTARTSYS`), the
+/// old mask comes back after that has been dealt with.
 pub(super) fn with_mask(
     mask: UserPtr<SigSet>,
     size: usize,
@@ -115,33 +115,28 @@ pub(super) fn with_mask(
         }
         set_temporary_mask(mask.read()?);
     }
-    match wait() {
-        // The old mask comes back when the signal has been dealt with.
-        Err(Errno::ERESTARTSYS) => Err(Errno::EINTR),
-        done => {
-            if !mask.is_null() {
-                clear_temporary_mask();
-            }
-            done
-        }
+    let done = wait();
+    if !mask.is_null() && done != Err(Errno::ERESTARTSYS) {
+        clear_temporary_mask();
     }
+    done
 }
 
-/// Calls `scan` until it counts something or patience ends: first without registering anywhere, which is all that a busy
+/// Calls `scan` until it counts something or the time is up: first without registering anywhere, which is all that a busy
 /// program ever needs.
 pub(super) fn wait_until(
-    patience: Patience,
+    timeout: Timeout,
     mut scan: impl FnMut(Option<&mut PollTable>) -> Option<usize>,
 ) -> Result<usize> {
     let now = scan(None);
-    let deadline = match patience {
-        // Who asks with a mask and no patience wants to know of signals that the mask lets in (shells do).
-        Patience::None if now.is_none() && crate::process::current().signal_pending() => {
+    let deadline = match timeout {
+        // Who asks with a mask and no time wants to know of signals that the mask lets in (shells do).
+        Timeout::None if now.is_none() && crate::process::current().signal_pending() => {
             return Err(Errno::ERESTARTSYS);
         }
-        Patience::None => return Ok(now.unwrap_or(0)),
-        Patience::Until(deadline) => Some(deadline),
-        Patience::Forever => None,
+        Timeout::None => return Ok(now.unwrap_or(0)),
+        Timeout::Until(deadline) => Some(deadline),
+        Timeout::Forever => None,
     };
     if let Some(n) = now {
         return Ok(n);
@@ -163,11 +158,11 @@ pub fn sys_ppoll(
     if count as u64 > current().process().rlimit(RLIMIT_NOFILE) {
         return Err(Errno::EINVAL);
     }
-    let patience = resumed(Patience::read(timeout)?);
+    let timeout = resumed(Timeout::read(timeout)?);
     let mut list = fds.read_vec(count)?;
     let files = hold_each(list.iter().map(|p| p.fd))?;
     let ready = with_mask(mask, mask_size, || {
-        wait_until(patience, |mut table| {
+        wait_until(timeout, |mut table| {
             let mut ready = 0;
             for (p, file) in list.iter_mut().zip(files.iter()) {
                 let wanted = PollEvents::from_bits_retain(p.events as u16 as u32) | ALWAYS;
@@ -186,7 +181,7 @@ pub fn sys_ppoll(
             (ready > 0).then_some(ready)
         })
     });
-    let ready = or_again(ready, patience)?;
+    let ready = or_again(ready, timeout)?;
     // `revents` alone: the program may be changing the rest.
     fds.write_halves(&list, core::mem::offset_of!(pollfd, revents))?;
     Ok(ready)
@@ -267,14 +262,14 @@ pub fn sys_pselect6(
         n => n.next_power_of_two().max(256),
     };
     let mut sets = Sets::read((count as usize).min(size), [read, write, except])?;
-    let patience = resumed(Patience::read(timeout)?);
+    let timeout = resumed(Timeout::read(timeout)?);
     let [mask, mask_size] = match mask.option() {
         Some(mask) => mask.read()?,
         None => [0, 0],
     };
     let files = sets.files()?;
     let ready = with_mask(UserPtr::new(mask), mask_size, || {
-        wait_until(patience, |mut table| {
+        wait_until(timeout, |mut table| {
             let mut ready = 0;
             for (fd, file) in &files {
                 let events = file.poll(table.as_deref_mut());
@@ -289,7 +284,7 @@ pub fn sys_pselect6(
             (ready > 0).then_some(ready)
         })
     });
-    let ready = or_again(ready, patience)?;
+    let ready = or_again(ready, timeout)?;
     for (address, found) in sets.addresses.into_iter().zip(&sets.found) {
         if let Some(address) = address.option() {
             address.write_slice(found)?;

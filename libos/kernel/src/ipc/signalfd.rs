@@ -85,7 +85,12 @@ impl FileOps for SignalFd {
         };
         let mut done = 0;
         loop {
-            done += buf.put(&encode(&next))?;
+            match buf.put(&encode(&next)) {
+                Ok(n) => done += n,
+                // What came before it has arrived.
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
             if buf.len() < RECORD {
                 return Ok(done);
             }

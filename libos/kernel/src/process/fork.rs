@@ -119,6 +119,10 @@ fn new_process(
     process
         .dumpable
         .store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
+    process.left_terminal.store(
+        parent.left_terminal.load(Ordering::Relaxed),
+        Ordering::Relaxed,
+    );
     Ok(process)
 }
 

@@ -10,6 +10,7 @@ use super::wait::WaitQueue;
 use super::{Pid, table};
 use crate::base::SpinLock;
 use crate::fs::{FdTable, FsContext, Path};
+use crate::ipc::tty::Tty;
 use crate::memory::AddressSpace;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Process {
     /// It has replaced its program since fork (setpgid is refused then).
     pub has_execed: AtomicBool,
     pub dumpable: AtomicBool,
+    /// It has let go of its session's terminal, which the others keep.
+    pub left_terminal: AtomicBool,
     pub child_subreaper: AtomicBool,
     /// `PR_SET_PDEATHSIG`.
     pub death_signal: AtomicI32,
@@ -91,6 +94,7 @@ impl Process {
             exit_signal: AtomicI32::new(17),
             has_execed: AtomicBool::new(false),
             dumpable: AtomicBool::new(true),
+            left_terminal: AtomicBool::new(false),
             child_subreaper: AtomicBool::new(false),
             death_signal: AtomicI32::new(0),
             timers: SpinLock::new(ProcessTimers::default()),
@@ -146,6 +150,14 @@ impl Process {
     }
     pub fn session(&self) -> Option<Arc<Session>> {
         table::session(self.pid)
+    }
+
+    /// The controlling terminal.
+    pub fn terminal(&self) -> Option<Arc<Tty>> {
+        if self.left_terminal.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.session()?.terminal.lock().clone()
     }
 
     /// The main thread's name, NUL-padded.
@@ -228,5 +240,5 @@ pub struct Session {
     /// The session's number: its leader's pid.
     pub id: Pid,
     /// The controlling terminal.
-    pub terminal: SpinLock<Option<Arc<crate::ipc::tty::Tty>>>,
+    pub terminal: SpinLock<Option<Arc<Tty>>>,
 }

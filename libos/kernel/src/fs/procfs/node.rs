@@ -389,7 +389,7 @@ impl Inode for Node {
                 let subject = who.find()?;
                 self.check_private(&subject)?;
                 let file = subject.files().get(fd).map_err(|_| Errno::ENOENT)?;
-                Ok(Link::Jump(place_of(&file)))
+                Ok(Link::Jump(place_of(&file)?))
             }
             _ => Err(Errno::EINVAL),
         }

@@ -124,7 +124,7 @@ impl Subject {
     }
 
     pub fn terminal(&self) -> Option<Terminal> {
-        let terminal = self.process.session()?.terminal.lock().clone()?;
+        let terminal = self.process.terminal()?;
         Some(Terminal {
             dev: terminal.dev.encode(),
             foreground: terminal.foreground(),

@@ -22,7 +22,7 @@ pub enum Given {
     /// `AF_UNSPEC`: `connect` lets go of the peer.
     Unspecified,
     /// Nothing but the family: `bind` makes a name up.
-    Nothing,
+    Autobind,
     Path(Vec<u8>),
     Abstract(Vec<u8>),
 }
@@ -61,7 +61,7 @@ impl Given {
             _ => return Err(Errno::EINVAL),
         }
         Ok(match text {
-            [] => Given::Nothing,
+            [] => Given::Autobind,
             [0, name @ ..] => Given::Abstract(name.to_vec()),
             path => Given::Path(path.iter().copied().take_while(|&b| b != 0).collect()),
         })
@@ -70,7 +70,7 @@ impl Given {
     /// The socket that answers to this name.
     pub fn resolve(&self) -> Result<Arc<Socket>> {
         let key = match self {
-            Given::Unspecified | Given::Nothing => return Err(Errno::EINVAL),
+            Given::Unspecified | Given::Autobind => return Err(Errno::EINVAL),
             Given::Abstract(name) => Key::Abstract(name.clone()),
             Given::Path(path) => {
                 let scope = caller::scope();
@@ -104,7 +104,7 @@ impl Address {
                 let text = [&[0], &name[..]].concat();
                 Self::claim(Key::Abstract(name), text, socket)
             }
-            Given::Nothing => (0..1u32 << 20)
+            Given::Autobind => (0..1u32 << 20)
                 .find_map(|n| {
                     let name = alloc::format!("{n:05x}").into_bytes();
                     let text = [&[0], &name[..]].concat();
@@ -189,7 +189,7 @@ mod tests {
             Given::parse(b"\x01\0\0name\0"),
             Ok(Given::Abstract(b"name\0".to_vec()))
         );
-        assert_eq!(Given::parse(b"\x01\0"), Ok(Given::Nothing));
+        assert_eq!(Given::parse(b"\x01\0"), Ok(Given::Autobind));
         assert_eq!(Given::parse(b"\0\0"), Ok(Given::Unspecified));
         assert_eq!(Given::parse(b"\x02\0\0\0"), Err(Errno::EINVAL));
     }

@@ -1,8 +1,8 @@
-//! Names and connections: bind, listen, connect, accept, shutdown.
+//! Names and connections: bind, listen, connect, accept, shutdown, the end.
 
 use super::address::{Address, Given};
 use super::message::Sender;
-use super::{Kind, Role, Socket};
+use super::{Kind, Role, Socket, State, flight};
 use crate::base::{Errno, Result};
 use crate::fs::File;
 use alloc::collections::VecDeque;
@@ -102,17 +102,15 @@ impl Socket {
             state.role = Role::Connected(Arc::downgrade(&this));
             state.peer = Some(Sender::current());
             state.peer_name = own_name;
+            state.listener = Some(Arc::downgrade(&listener));
         }
         let queued = Self::enqueue(file, &listener, &server, deadline);
         // What was never connected must not tell us that it is gone.
         queued.inspect_err(|_| server.state.lock().role = Role::Fresh)?;
-        {
-            let mut state = self.state.lock();
-            state.role = Role::Connected(Arc::downgrade(&server));
+        self.set_peer(Some(&server), |state| {
             state.peer_name = name;
             state.peer = owner;
-        }
-        self.wake();
+        });
         listener.readable.wake_all();
         Ok(())
     }
@@ -126,22 +124,19 @@ impl Socket {
     ) -> Result<()> {
         loop {
             Self::wait_for_backlog(file, listener, deadline)?;
-            match &mut listener.state.lock().role {
-                Role::Listening { backlog, waiting } if waiting.len() <= *backlog => {
-                    waiting.push_back(server.clone());
-                    return Ok(());
-                }
-                // Somebody else took the place.
-                Role::Listening { .. } => {}
-                _ => return Err(Errno::ECONNREFUSED),
+            let mut state = listener.state.lock();
+            // Somebody else may have taken the place.
+            if let Some(waiting) = state.backlog()? {
+                waiting.push_back(server.clone());
+                return Ok(());
             }
         }
     }
 
     fn wait_for_backlog(file: &File, listener: &Socket, deadline: Option<u64>) -> Result<()> {
-        let attempt = || match &listener.state.lock().role {
-            Role::Listening { backlog, waiting } => (waiting.len() <= *backlog).then_some(Ok(())),
-            _ => Some(Err(Errno::ECONNREFUSED)),
+        let attempt = || match listener.state.lock().backlog() {
+            Ok(place) => place.map(|_| Ok(())),
+            Err(e) => Some(Err(e)),
         };
         if file.nonblocking() {
             return attempt().unwrap_or(Err(Errno::EAGAIN));
@@ -153,20 +148,12 @@ impl Socket {
     }
 
     fn connect_datagram(&self, given: Given) -> Result<()> {
-        let (role, name) = match given {
-            Given::Unspecified => (Role::Fresh, None),
-            given => {
-                let target = self.resolve_datagram(&given)?;
-                let name = target.state.lock().name.clone();
-                (Role::Connected(Arc::downgrade(&target)), name)
-            }
+        let target = match given {
+            Given::Unspecified => None,
+            given => Some(self.resolve_datagram(&given)?),
         };
-        {
-            let mut state = self.state.lock();
-            state.role = role;
-            state.peer_name = name;
-        }
-        self.wake();
+        let name = target.as_ref().and_then(|t| t.state.lock().name.clone());
+        self.set_peer(target.as_ref(), |state| state.peer_name = name);
         Ok(())
     }
 
@@ -174,9 +161,19 @@ impl Socket {
         if self.kind == Kind::Datagram {
             return Err(Errno::EOPNOTSUPP);
         }
-        let attempt = || match &mut self.state.lock().role {
-            Role::Listening { waiting, .. } => waiting.pop_front().map(Ok),
-            _ => Some(Err(Errno::EINVAL)),
+        let attempt = || {
+            let mut state = self.state.lock();
+            let over = state.receive_end;
+            match &mut state.role {
+                Role::Listening { waiting, .. } => match waiting.pop_front() {
+                    Some(accepted) => {
+                        flight::left();
+                        Some(Ok(accepted))
+                    }
+                    None => over.then_some(Err(Errno::EINVAL)),
+                },
+                _ => Some(Err(Errno::EINVAL)),
+            }
         };
         let accepted = if file.nonblocking() {
             attempt().unwrap_or(Err(Errno::EAGAIN))
@@ -189,17 +186,15 @@ impl Socket {
                 done => done?,
             }
         }?;
+        accepted.state.lock().listener = None;
         self.room.wake_all();
         Ok(accepted)
     }
 
-    pub(super) fn shutdown(&self, how: How) -> Result<()> {
+    pub(super) fn shutdown(&self, how: How) {
         let peer = {
             let mut state = self.state.lock();
-            let peer = match &state.role {
-                Role::Connected(peer) => peer.upgrade(),
-                _ => return Err(Errno::ENOTCONN),
-            };
+            let peer = state.peer();
             state.receive_end |= how != How::Send;
             state.send_end |= how != How::Receive;
             peer
@@ -215,6 +210,69 @@ impl Socket {
             peer.wake();
         }
         self.wake();
-        Ok(())
+    }
+
+    /// Nobody has the socket open any more: its name is free, its peer alone, what was sent to it lost, and whoever waits for it
+    /// learns that.
+    pub(super) fn close(&self) {
+        self.end(false);
+    }
+
+    /// The same; `unaccepted`: it never was, which is a loss to the peer.
+    fn end(&self, unaccepted: bool) {
+        let (peer, name, unread) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return;
+            }
+            let peer = state.peer().filter(|_| self.kind != Kind::Datagram);
+            (peer, state.name.take(), !state.queue.is_empty())
+        };
+        if let Some(name) = name {
+            name.release(&self.this);
+        }
+        // Before who waits at this one hears of its end: the peer may, and has more to hear.
+        if let Some(peer) = &peer {
+            let mut theirs = peer.state.lock();
+            theirs.receive_end = true;
+            theirs.send_end = true;
+            if unread || unaccepted {
+                theirs.error = Some(Errno::ECONNRESET);
+            }
+        }
+        let (role, queue, relay) = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.receive_end = true;
+            state.send_end = true;
+            let queue = core::mem::take(&mut state.queue);
+            flight::left();
+            flight::recount(self, &mut state);
+            let role = core::mem::replace(&mut state.role, Role::Fresh);
+            (role, queue, state.relay.take())
+        };
+        drop(relay);
+        self.wake();
+        if let Some(peer) = peer {
+            peer.wake();
+        }
+        if let Role::Listening { waiting, .. } = role {
+            waiting.iter().for_each(|socket| socket.end(true));
+        }
+        // Before the look for what is lost: this may have been what reached it.
+        drop(queue);
+        flight::collect();
+    }
+}
+
+impl State {
+    /// Where connections wait, if there is a place for one more.
+    fn backlog(&mut self) -> Result<Option<&mut VecDeque<Arc<Socket>>>> {
+        match &mut self.role {
+            Role::Listening { backlog, waiting } if !self.receive_end => {
+                Ok((waiting.len() <= *backlog).then_some(waiting))
+            }
+            _ => Err(Errno::ECONNREFUSED),
+        }
     }
 }

@@ -1,221 +1,259 @@
 //! Sockets that nobody has open and that lie in each other's queues (`SCM_RIGHTS`): messages in a ring keep each other alive
 //! though nobody can ever receive them. They are looked for when a socket ends, as on Linux.
 //!
-//! What is in flight is counted queue by queue while other cores go on, and judged afterwards: a file to which there are more
-//! references than messages is open somewhere, and what lies in an open socket's queue can be received, and so on from there. The
-//! rest is lost, if nothing was received meanwhile: a file leaves a queue in no other way, so what was in flight still is, and a
-//! file that is not open can only become so again by being received. What is sent meanwhile makes references that were not
-//! counted, which is taken for being open.
+//! What is in flight is counted queue by queue while other cores go on. A file to which there are more references than messages
+//! is open somewhere, and what lies in an open socket's queue, or in those of its backlog, can be received, and so on from there.
+//! The rest is lost, if nothing left a queue meanwhile: then all messages that were counted are still there, so that the last
+//! count of a file's references is no less than that of its messages and its being open together. One that is not open
+//! can only become so again by leaving a queue. What is sent meanwhile makes references that were not counted, which is
+//! taken for being open.
 
-use super::{Socket, State};
+use super::{Role, Socket, State};
 use crate::base::SpinLock;
-use crate::fs::File;
+use crate::fs::sleep_lock::SleepLock;
+use crate::process::scheduler;
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Sockets in whose queues sockets lie, or lay. Taken inside a socket's lock.
-static CARRIERS: SpinLock<Vec<Weak<Socket>>> = SpinLock::new(Vec::new());
-/// How many there are: most systems send no sockets.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// Receives that got files.
-static RECEIVED: AtomicUsize = AtomicUsize::new(0);
-static COLLECTING: AtomicBool = AtomicBool::new(false);
+/// Sockets in whose queues sockets lie, by address. Taken inside a socket's lock.
+static CARRIERS: SpinLock<BTreeMap<usize, Weak<Socket>>> = SpinLock::new(BTreeMap::new());
+/// There may be a ring: a socket was sent to one that is itself in flight. Else there is nothing to look for.
+static RINGS: AtomicBool = AtomicBool::new(false);
+/// How often sockets were sent.
+static SENT: AtomicUsize = AtomicUsize::new(0);
+/// How often files left a queue, or a connection a backlog.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// What is known of a socket that is, or holds one that is, in flight.
-#[derive(Clone, Copy)]
-struct Node {
-    /// Its address.
-    socket: usize,
+/// How often somebody wanted a look, and up to which of these one has been taken.
+static WANTED: AtomicUsize = AtomicUsize::new(0);
+static SERVED: AtomicUsize = AtomicUsize::new(0);
+/// One looks at a time.
+static LOOKING: SleepLock = SleepLock::new();
+/// Looks in a row that are worth taking if each is disturbed: the next socket to end makes for another.
+const ATTEMPTS: usize = 3;
+
+/// What a look knows of a socket. Only one goes on at a time; the lock is a leaf.
+#[derive(Default)]
+pub struct Mark {
+    look: usize,
     /// Messages that hold its file.
     messages: usize,
-    /// All references to its file; 0 where it is in no message.
+    /// All references to its file, where it is in a message.
     references: usize,
+    /// Somebody can come by it.
+    reached: bool,
 }
 
-/// `state` of `socket`, locked, is about to take `files` in. Without memory the socket stays unknown, and its messages count
-/// as being received some day.
-pub fn sent(socket: &Socket, state: &mut State, files: &[Arc<File>]) {
-    if state.carries || !files.iter().any(|file| file.ops_as::<Socket>().is_some()) {
-        return;
-    }
-    let mut carriers = CARRIERS.lock();
-    if carriers.try_reserve(1).is_ok() {
-        carriers.push(socket.this.clone());
-        state.carries = true;
-        COUNT.store(carriers.len(), Ordering::Relaxed);
+impl Mark {
+    /// Takes a message away; whether it was the last.
+    fn is_last(&mut self) -> bool {
+        self.messages = self.messages.wrapping_sub(1);
+        self.messages == 0
     }
 }
 
-/// Files were taken, or copied, out of a queue. Called with its socket locked.
-pub fn received() {
-    RECEIVED.fetch_add(1, Ordering::SeqCst);
+/// Something was put into the queue of `socket`, locked, or taken from it.
+pub fn recount(socket: &Socket, state: &mut State) {
+    let carries = state.queue.sockets() > 0;
+    if carries != state.carries {
+        state.carries = carries;
+        let mut carriers = CARRIERS.lock();
+        let key = core::ptr::from_ref(socket).addr();
+        match carries {
+            true => carriers.insert(key, socket.this.clone()),
+            false => carriers.remove(&key),
+        };
+    }
+}
+
+/// A socket was put into the queue of `socket`, locked.
+pub fn sent(socket: &Socket, state: &mut State) {
+    SENT.fetch_add(1, Ordering::SeqCst);
+    if socket.in_flight.load(Ordering::SeqCst) > 0 || state.listener.is_some() {
+        RINGS.store(true, Ordering::SeqCst);
+    }
+    recount(socket, state);
+}
+
+/// Files were taken, or copied, out of a queue, or a connection out of a backlog. Called with its socket locked.
+pub fn left() {
+    LEFT.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Ends the sockets that nobody can reach. Called with no lock held.
 pub fn collect() {
-    if COUNT.load(Ordering::Relaxed) == 0 || COLLECTING.swap(true, Ordering::Acquire) {
+    if !RINGS.load(Ordering::SeqCst) || super::rights::are_being_dropped() {
         return;
     }
-    let weak = core::mem::take(&mut *CARRIERS.lock());
-    let mut carriers = Vec::new();
-    if carriers.try_reserve(weak.len()).is_ok() {
-        carriers.extend(weak.iter().filter_map(Weak::upgrade));
-        for socket in lost_among(&carriers).unwrap_or_default() {
-            let mut state = carriers[socket].state.lock();
-            let queue = core::mem::take(&mut state.queue);
-            state.carries = false;
-            drop(state);
-            drop(queue);
-        }
+    for socket in look() {
+        let mut state = socket.state.lock();
+        let queue = core::mem::take(&mut state.queue);
+        recount(&socket, &mut state);
+        drop(state);
+        drop(queue);
     }
-    drop(carriers);
-    let mut still = weak;
-    still.retain(|weak| weak.upgrade().is_some_and(|s| s.state.lock().carries));
-    let mut known = CARRIERS.lock();
-    if still.try_reserve(known.len()).is_ok() {
-        still.append(&mut known);
-        *known = still;
-    }
-    COUNT.store(known.len(), Ordering::Relaxed);
-    drop(known);
-    COLLECTING.store(false, Ordering::Release);
 }
 
-/// Which of the carriers nobody can reach, as indices; `None` if that cannot be said now.
-fn lost_among(carriers: &[Arc<Socket>]) -> Option<Vec<usize>> {
-    let before = RECEIVED.load(Ordering::SeqCst);
-    let (mut edges, mut files) = (Vec::new(), Vec::new());
-    for (index, carrier) in carriers.iter().enumerate() {
-        let mut state = carrier.state.lock();
-        let mut any = false;
-        for file in state.queue.files() {
-            let Some(socket) = file.ops_as::<Socket>() else {
-                continue;
+/// What is lost, unless somebody else has looked since the call.
+fn look() -> Vec<Arc<Socket>> {
+    let wanted = WANTED.fetch_add(1, Ordering::SeqCst) + 1;
+    let _looking = LOOKING.lock();
+    if SERVED.load(Ordering::SeqCst) >= wanted {
+        return Vec::new();
+    }
+    let served = WANTED.load(Ordering::SeqCst);
+    let sent = SENT.load(Ordering::SeqCst);
+    RINGS.store(false, Ordering::SeqCst);
+    let found = (0..ATTEMPTS).find_map(|_| Look::new().lost());
+    SERVED.store(served, Ordering::SeqCst);
+    // What was sent meanwhile may have been left out of the count of what is in flight.
+    let (lost, rings) = found.unwrap_or((Vec::new(), true));
+    if rings || SENT.load(Ordering::SeqCst) != sent {
+        RINGS.store(true, Ordering::SeqCst);
+    }
+    lost
+}
+
+/// One look at everything that is in flight.
+struct Look {
+    number: usize,
+    /// Reached, and not yet looked into.
+    reached: Vec<Arc<Socket>>,
+}
+
+impl Look {
+    fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        Look {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+            reached: Vec::new(),
+        }
+    }
+
+    fn mark<R>(&self, socket: &Socket, f: impl FnOnce(&mut Mark) -> R) -> R {
+        let mut mark = socket.mark.lock();
+        if mark.look != self.number {
+            *mark = Mark {
+                look: self.number,
+                ..Mark::default()
             };
-            any = true;
-            edges.try_reserve(1).ok()?;
-            files.try_reserve(1).ok()?;
-            edges.push((index, core::ptr::from_ref(socket).addr()));
-            // Not a reference of our own, which would count.
-            files.push((core::ptr::from_ref(socket).addr(), Arc::downgrade(file)));
         }
-        state.carries = any;
+        f(&mut mark)
     }
-    // What the cores did before they let go of the queues that were looked at is seen now.
-    fence(Ordering::SeqCst);
-    let mut nodes = Vec::new();
-    nodes.try_reserve(carriers.len() + files.len()).ok()?;
-    nodes.extend(files.iter().map(|(socket, file)| Node {
-        socket: *socket,
-        messages: 1,
-        references: file.strong_count(),
-    }));
-    nodes.extend(carriers.iter().map(|carrier| Node {
-        socket: Arc::as_ptr(carrier).addr(),
-        messages: 0,
-        references: 0,
-    }));
-    let mut addresses = Vec::new();
-    addresses.try_reserve(carriers.len()).ok()?;
-    addresses.extend(carriers.iter().map(|carrier| Arc::as_ptr(carrier).addr()));
-    let lost = unreachable(nodes, &edges, &addresses)?;
-    (RECEIVED.load(Ordering::SeqCst) == before).then_some(lost)
+
+    /// The carriers that nobody can reach, and whether there are rings; `None` if that cannot be said now.
+    fn lost(mut self) -> Option<(Vec<Arc<Socket>>, bool)> {
+        let before = LEFT.load(Ordering::SeqCst);
+        let mut sockets = carriers()?;
+        for socket in &sockets {
+            for file in socket.state.lock().queue.files() {
+                if let Some(held) = file.ops_as::<Socket>() {
+                    self.mark(held, |mark| {
+                        mark.messages += 1;
+                        mark.references = Arc::strong_count(file);
+                    });
+                }
+            }
+            scheduler::give_way();
+        }
+        let count = sockets.len();
+        for index in 0..count {
+            let listener = sockets[index].state.lock().listener.clone();
+            match listener {
+                None => self.enter_if_open(&sockets[index])?,
+                // Whoever can come by a listener can accept what waits there. Afterwards it may be gone from the list.
+                Some(listener) => {
+                    if let Some(listener) = listener.upgrade() {
+                        self.enter_if_open(&listener)?;
+                        sockets.try_reserve(1).ok()?;
+                        sockets.push(listener);
+                    }
+                }
+            }
+        }
+        while let Some(socket) = self.reached.pop() {
+            self.look_into(&socket)?;
+            scheduler::give_way();
+        }
+        sockets.truncate(count);
+        let rings = self.has_rings(&sockets)?;
+        sockets.retain(|socket| !self.mark(socket, |mark| mark.reached));
+        (LEFT.load(Ordering::SeqCst) == before).then_some((sockets, rings))
+    }
+
+    /// Takes away what lies in no queue, and then what lay in the queues of that alone, and so on: what stays is in rings, or in the
+    /// queues of such.
+    fn has_rings(&mut self, carriers: &[Arc<Socket>]) -> Option<bool> {
+        let mut left = carriers.len();
+        for socket in carriers {
+            if self.mark(socket, |mark| mark.messages) == 0 {
+                self.reached.try_reserve(1).ok()?;
+                self.reached.push(socket.clone());
+            }
+        }
+        while let Some(socket) = self.reached.pop() {
+            let state = socket.state.lock();
+            if state.listener.is_some() {
+                return Some(true);
+            }
+            left = left.wrapping_sub(state.carries as usize);
+            for file in state.queue.files() {
+                if let Some(held) = file.ops_as::<Socket>()
+                    && self.mark(held, Mark::is_last)
+                {
+                    self.reached.try_reserve(1).ok()?;
+                    self.reached.extend(held.this.upgrade());
+                }
+            }
+            drop(state);
+            scheduler::give_way();
+        }
+        Some(left != 0)
+    }
+
+    fn enter_if_open(&mut self, socket: &Arc<Socket>) -> Option<()> {
+        if self.mark(socket, |mark| {
+            mark.messages == 0 || mark.references > mark.messages
+        }) {
+            self.enter(socket)?;
+        }
+        Some(())
+    }
+
+    fn enter(&mut self, socket: &Socket) -> Option<()> {
+        if !self.mark(socket, |mark| core::mem::replace(&mut mark.reached, true)) {
+            self.reached.try_reserve(1).ok()?;
+            self.reached.extend(socket.this.upgrade());
+        }
+        Some(())
+    }
+
+    fn look_into(&mut self, socket: &Socket) -> Option<()> {
+        let state = socket.state.lock();
+        for file in state.queue.files() {
+            if let Some(held) = file.ops_as::<Socket>() {
+                self.enter(held)?;
+            }
+        }
+        if let Role::Listening { waiting, .. } = &state.role {
+            for socket in waiting {
+                self.enter(socket)?;
+            }
+        }
+        Some(())
+    }
 }
 
-/// The indices of the `carriers` (addresses) that cannot be reached from a socket that is open. `edges` lead from a carrier's index
-/// to the address of a socket in its queue.
-fn unreachable(
-    mut nodes: Vec<Node>,
-    edges: &[(usize, usize)],
-    carriers: &[usize],
-) -> Option<Vec<usize>> {
-    nodes.sort_unstable_by_key(|node| node.socket);
-    nodes.dedup_by(|next, node| {
-        let same = next.socket == node.socket;
-        if same {
-            node.messages += next.messages;
-            node.references = node.references.max(next.references);
-        }
-        same
-    });
-    let is_open = |socket: usize| {
-        let found = nodes.binary_search_by_key(&socket, |node| node.socket);
-        found.map_or(true, |at| {
-            nodes[at].messages == 0 || nodes[at].references > nodes[at].messages
-        })
-    };
-    let mut lost = Vec::new();
-    let mut reached = Vec::new();
-    lost.try_reserve(carriers.len()).ok()?;
-    reached.try_reserve(carriers.len()).ok()?;
-    for (index, &socket) in carriers.iter().enumerate() {
-        if is_open(socket) {
-            reached.push(index);
-        } else {
-            lost.push(index);
-        }
-    }
-    while let Some(from) = reached.pop() {
-        for (_, to) in edges.iter().filter(|(source, _)| *source == from) {
-            lost.retain(|&index| {
-                let found = carriers[index] == *to;
-                if found {
-                    reached.push(index);
-                }
-                !found
-            });
-        }
-    }
-    Some(lost)
+fn carriers() -> Option<Vec<Arc<Socket>>> {
+    let mut all = Vec::new();
+    let carriers = CARRIERS.lock();
+    all.try_reserve_exact(carriers.len()).ok()?;
+    all.extend(carriers.values().filter_map(Weak::upgrade));
+    Some(all)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Carriers 0..n at addresses 100.., each in so many messages with so many references; edges between carriers.
-    fn lost(carriers: &[(usize, usize)], edges: &[(usize, usize)]) -> Vec<usize> {
-        let addresses: Vec<_> = (100..100 + carriers.len()).collect();
-        let mut nodes = Vec::new();
-        for (address, &(messages, references)) in addresses.iter().zip(carriers) {
-            nodes.push(Node {
-                socket: *address,
-                messages: 0,
-                references: 0,
-            });
-            nodes.extend((0..messages).map(|_| Node {
-                socket: *address,
-                messages: 1,
-                references,
-            }));
-        }
-        let edges: Vec<_> = edges.iter().map(|(a, b)| (*a, 100 + b)).collect();
-        unreachable(nodes, &edges, &addresses).unwrap()
-    }
-
-    #[test]
-    fn a_ring_that_nobody_has_open_is_lost() {
-        assert_eq!(lost(&[(1, 1), (1, 1)], &[(0, 1), (1, 0)]), [0, 1]);
-        assert_eq!(lost(&[(1, 1)], &[(0, 0)]), [0]);
-        assert_eq!(lost(&[(2, 2)], &[(0, 0), (0, 0)]), [0]);
-    }
-
-    #[test]
-    fn what_an_open_socket_holds_is_not() {
-        assert!(lost(&[(1, 2), (1, 1)], &[(0, 1), (1, 0)]).is_empty());
-        // 0 is open and in no message; it holds 1, which holds 2, which holds itself.
-        let edges = [(0, 1), (1, 2), (2, 2)];
-        assert!(lost(&[(0, 0), (1, 1), (2, 2)], &edges).is_empty());
-        assert_eq!(
-            lost(&[(0, 0), (1, 2), (2, 2)], &[(1, 2), (2, 2)]),
-            [] as [usize; 0]
-        );
-    }
-
-    #[test]
-    fn rings_are_judged_apart() {
-        let edges = [(0, 1), (1, 0), (2, 3), (3, 2)];
-        assert_eq!(lost(&[(1, 1), (1, 1), (1, 2), (1, 1)], &edges), [0, 1]);
-    }
-}
+#[path = "flight_tests.rs"]
+mod tests;

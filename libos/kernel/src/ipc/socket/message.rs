@@ -3,6 +3,7 @@
 //! The C libraries disagree on the width of some lengths; they agree on the low 32 bits of each, which is what is used.
 
 use super::queue::Received;
+use super::rights::Rights;
 use crate::base::{Errno, Result};
 use crate::fs::File;
 use crate::ipc::caller;
@@ -115,7 +116,7 @@ impl Header {
     }
 
     /// What the control messages bring along.
-    pub fn ancillary(&self) -> Result<(Vec<Arc<File>>, Sender)> {
+    pub fn ancillary(&self) -> Result<(Rights, Sender)> {
         let mut files = Vec::new();
         let mut sender = Sender::current();
         if self.control_len > CONTROL_MAX {
@@ -127,20 +128,22 @@ impl Header {
             match (level, kind) {
                 (SOL_SOCKET, SCM_RIGHTS) => {
                     for fd in data.chunks_exact(4) {
-                        files.push(caller::file(i32::from_ne_bytes([
+                        files.push(crate::fs::caller::file(i32::from_ne_bytes([
                             fd[0], fd[1], fd[2], fd[3],
                         ]))?);
                     }
                 }
                 (SOL_SOCKET, SCM_CREDENTIALS) => sender = Sender::claimed(data)?,
-                _ => return Err(Errno::EINVAL),
+                (SOL_SOCKET, _) => return Err(Errno::EINVAL),
+                // For somebody else.
+                _ => {}
             }
             rest = next;
         }
         if files.len() > RIGHTS_MAX {
             return Err(Errno::EINVAL);
         }
-        Ok((files, sender))
+        Ok((Rights::send(files)?, sender))
     }
 
     /// Tells the program what came besides the bytes: name, control messages, flags.
@@ -166,30 +169,12 @@ impl Header {
         };
         if pass_credentials
             && let Some(sender) = received.sender
-            && !out.put(SCM_CREDENTIALS, &sender.encode())?
+            && !out.put(SCM_CREDENTIALS, &sender.encode())
         {
             result |= MSG_CTRUNC;
         }
-        if !received.files.is_empty() {
-            let fits =
-                (self.control_len.saturating_sub(out.used + HEADER) / 4).min(received.files.len());
-            if fits < received.files.len() {
-                result |= MSG_CTRUNC;
-            }
-            let mut fds = Vec::new();
-            for file in received.files.into_iter().take(fits) {
-                match caller::install(file, flags & MSG_CMSG_CLOEXEC != 0) {
-                    Ok(fd) => fds.extend_from_slice(&fd.to_ne_bytes()),
-                    // What finds no number is dropped, as if there had been no room.
-                    Err(_) => {
-                        result |= MSG_CTRUNC;
-                        break;
-                    }
-                }
-            }
-            if !fds.is_empty() {
-                out.put(SCM_RIGHTS, &fds)?;
-            }
+        if !received.files.is_empty() && !out.give(received.files, flags) {
+            result |= MSG_CTRUNC;
         }
         field(5).write(out.used as u32)?;
         field(6).write(result | flags & MSG_CMSG_CLOEXEC)
@@ -203,22 +188,45 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    /// Adds a message; false if there is no room for it.
-    fn put(&mut self, kind: u32, data: &[u8]) -> Result<bool> {
+    /// Adds a message; false if there is no room for it, or no memory where it should be.
+    fn put(&mut self, kind: u32, data: &[u8]) -> bool {
         let len = HEADER + data.len();
         if self.used + len > self.header.control_len {
-            return Ok(false);
+            return false;
         }
         let mut bytes = Vec::with_capacity(len);
         bytes.extend_from_slice(&(len as u64).to_ne_bytes());
         bytes.extend_from_slice(&SOL_SOCKET.to_ne_bytes());
         bytes.extend_from_slice(&kind.to_ne_bytes());
         bytes.extend_from_slice(data);
-        self.header.control.offset(self.used).write_slice(&bytes)?;
-        self.used = (self.used + len)
-            .next_multiple_of(8)
-            .min(self.header.control_len);
-        Ok(true)
+        let at = self.header.control.offset(self.used);
+        let put = at.write_slice(&bytes).is_ok();
+        if put {
+            self.used = (self.used + len)
+                .next_multiple_of(8)
+                .min(self.header.control_len);
+        }
+        put
+    }
+
+    /// Gives the program descriptors, as many as it has room and numbers for; false if that is not all. The rest is dropped.
+    fn give(&mut self, files: Vec<Arc<File>>, flags: u32) -> bool {
+        let room = self.header.control_len.saturating_sub(self.used + HEADER) / 4;
+        let (mut numbers, mut given) = (Vec::new(), 0);
+        for file in files.iter().take(room) {
+            let Ok(fd) = caller::install(file.clone(), flags & MSG_CMSG_CLOEXEC != 0) else {
+                break;
+            };
+            numbers.extend_from_slice(&fd.to_ne_bytes());
+            given += 1;
+        }
+        if given > 0 && !self.put(SCM_RIGHTS, &numbers) {
+            for (fd, file) in numbers.chunks_exact(4).zip(&files) {
+                caller::take_back(i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]), file);
+            }
+            given = 0;
+        }
+        given == files.len()
     }
 }
 

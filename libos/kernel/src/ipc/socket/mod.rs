@@ -1,21 +1,23 @@
 //! Local sockets (unix(7)): streams, datagrams and sequenced packets between processes of this machine.
 //!
 //! Each socket owns the queue of what was sent to it. Who sends locks only the receiver's state; no two sockets are ever
-//! locked at once. Sockets know each other weakly: only open files (and a listener's backlog) keep one alive.
+//! locked at once. Sockets know each other weakly: only open files (and a listener's backlog) keep one alive, and it is
+//! closed with its file: calls of others that wait for it may hold it longer.
 
 mod address;
 mod connection;
 mod flight;
-pub mod many;
 mod message;
+pub mod mmsg;
 mod options;
 mod queue;
+mod rights;
 pub mod sys;
 mod transfer;
 
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::{File, FileOps, FileType, Metadata, PollEvents};
-use crate::process::wait::{PollTable, WaitQueue};
+use crate::process::wait::{PollTable, WaitQueue, Wake};
 use crate::user::{Buffer, UserPtr};
 use address::Address;
 use alloc::collections::VecDeque;
@@ -23,10 +25,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use linux_raw_sys::ioctl::{FIONREAD, TIOCOUTQ};
 use message::Sender;
 use queue::Queue;
+use rights::Rights;
 
 /// Bytes that a socket holds for its reader (Linux's `wmem_default`).
 const DEFAULT_LIMIT: usize = 212_992;
@@ -49,6 +52,15 @@ enum Role {
     Connected(Weak<Socket>),
 }
 
+impl State {
+    fn peer(&self) -> Option<Arc<Socket>> {
+        match &self.role {
+            Role::Connected(peer) => peer.upgrade(),
+            _ => None,
+        }
+    }
+}
+
 struct State {
     role: Role,
     name: Option<Arc<Address>>,
@@ -56,8 +68,14 @@ struct State {
     /// Who connected, or listened (`SO_PEERCRED`).
     peer: Option<Sender>,
     queue: Queue,
-    /// `queue` may hold sockets ([`flight`]).
+    /// `queue` holds sockets ([`flight`]).
     carries: bool,
+    /// Whose backlog it waits in to be accepted.
+    listener: Option<Weak<Socket>>,
+    /// Passes on to `writable` that the peer has room, once somebody has asked for that.
+    relay: Option<PollTable>,
+    /// Nobody has it open any more.
+    closed: bool,
     /// Nothing more will come in.
     receive_end: bool,
     /// Nothing more may go out.
@@ -83,6 +101,18 @@ pub struct Socket {
     readable: Arc<WaitQueue>,
     /// Woken when `queue` (or the backlog) has room again; senders wait here, at the receiver.
     room: Arc<WaitQueue>,
+    /// Woken when the peer, whoever that is by now, has room again: where pollers wait, who stay when the peer changes.
+    writable: Arc<WaitQueue>,
+    /// Messages on their way that hold its file.
+    in_flight: AtomicUsize,
+    mark: SpinLock<flight::Mark>,
+}
+
+/// A queue may wait in another. Which way round is for those who have them: they never close a loop.
+impl Wake for WaitQueue {
+    fn wake(&self) {
+        self.wake_all();
+    }
 }
 
 impl Socket {
@@ -99,6 +129,9 @@ impl Socket {
                 peer: None,
                 queue: Queue::default(),
                 carries: false,
+                listener: None,
+                relay: None,
+                closed: false,
                 receive_end: false,
                 send_end: false,
                 limit: DEFAULT_LIMIT,
@@ -109,21 +142,63 @@ impl Socket {
             }),
             readable: Arc::new(WaitQueue::new()),
             room: Arc::new(WaitQueue::new()),
+            writable: Arc::new(WaitQueue::new()),
+            in_flight: AtomicUsize::new(0),
+            mark: SpinLock::default(),
         })
     }
 
     /// The other end, if there is one and it still exists.
     fn peer(&self) -> Option<Arc<Socket>> {
-        match &self.state.lock().role {
-            Role::Connected(peer) => peer.upgrade(),
-            _ => None,
-        }
+        self.state.lock().peer()
     }
 
     /// Something about the socket has changed that anybody may be waiting for.
     fn wake(&self) {
         self.readable.wake_all();
         self.room.wake_all();
+        self.writable.wake_all();
+    }
+
+    /// What hears of room at `peer`.
+    fn relay_from(&self, peer: Option<&Arc<Socket>>) -> PollTable {
+        let key = core::ptr::from_ref(self).addr();
+        let mut relay = PollTable::new(key, self.writable.clone());
+        if let Some(peer) = peer {
+            relay.register(&peer.room);
+        }
+        relay
+    }
+
+    /// Sees to it that `writable` is woken for the peer, or for whoever becomes that.
+    fn follow_peer(&self, table: &mut PollTable) {
+        // Let go of with no lock held.
+        let peer;
+        let mut state = self.state.lock();
+        if state.relay.is_none() {
+            peer = state.peer();
+            let relay = self.relay_from(peer.as_ref());
+            if relay.check().is_ok() {
+                state.relay = Some(relay);
+            } else if let Some(peer) = &peer {
+                // There is no memory for it, nor will there be for this: the caller hears of that.
+                table.register(&peer.room);
+            }
+        }
+    }
+
+    /// Becomes connected to `peer`, or to nobody.
+    fn set_peer(&self, peer: Option<&Arc<Socket>>, change: impl FnOnce(&mut State)) {
+        {
+            let mut state = self.state.lock();
+            change(&mut state);
+            state.role = peer.map_or(Role::Fresh, |peer| Role::Connected(Arc::downgrade(peer)));
+            // First the old one goes: both are known by the same key.
+            if state.relay.take().is_some() {
+                state.relay = Some(self.relay_from(peer));
+            }
+        }
+        self.wake();
     }
 
     /// Whether more bytes would be taken in now.
@@ -135,35 +210,17 @@ impl Socket {
 }
 
 impl Drop for Socket {
+    /// For one that never got a file.
     fn drop(&mut self) {
-        let this = self.this.clone();
-        let state = self.state.get_mut();
-        if let Some(name) = &state.name {
-            name.release(&this);
-        }
-        if let Role::Connected(peer) = &state.role
-            && self.kind != Kind::Datagram
-            && let Some(peer) = peer.upgrade()
-        {
-            let unread = !state.queue.is_empty();
-            let mut theirs = peer.state.lock();
-            theirs.receive_end = true;
-            theirs.send_end = true;
-            if unread {
-                theirs.error = Some(Errno::ECONNRESET);
-            }
-            drop(theirs);
-            peer.wake();
-        }
-        // Before the look for what is lost: this may have been what reached it.
-        drop(core::mem::take(&mut state.queue));
-        self.wake();
-        flight::collect();
+        self.close();
     }
 }
 
 impl FileOps for Socket {
     fn read(&self, file: &File, buf: &mut Buffer<'_>, _at: Option<u64>) -> Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         Ok(self.receive(buf, self.receive_options(file, 0))?.len)
     }
 
@@ -172,39 +229,34 @@ impl FileOps for Socket {
             buf,
             self.send_options(file, 0),
             None,
-            (alloc::vec::Vec::new(), Sender::current()),
+            (Rights::default(), Sender::current()),
         )
     }
 
-    fn poll(&self, _file: &File, mut table: Option<&mut PollTable>) -> PollEvents {
-        if let Some(table) = table.as_deref_mut() {
-            table.register(&self.readable);
-        }
+    fn poll(&self, _file: &File, table: Option<&mut PollTable>) -> PollEvents {
         let peer = self.peer();
-        if let (Some(table), Some(peer)) = (table, &peer) {
-            table.register(&peer.room);
+        if let Some(table) = table {
+            table.register(&self.readable);
+            table.register(&self.writable);
+            self.follow_peer(table);
         }
         let mut events = PollEvents::empty();
         let state = self.state.lock();
         if state.error.is_some() {
             events |= PollEvents::ERR;
         }
-        let (connected, accepting) = match &state.role {
-            Role::Fresh => (false, false),
-            Role::Connected(_) => (true, false),
-            Role::Listening { waiting, .. } => (false, !waiting.is_empty()),
+        let (listening, accepting) = match &state.role {
+            Role::Listening { waiting, .. } => (true, !waiting.is_empty()),
+            _ => (false, false),
         };
-        let listening = matches!(state.role, Role::Listening { .. });
         if !state.queue.is_empty() || state.receive_end || accepting {
             events |= PollEvents::IN | PollEvents::RDNORM;
         }
         if state.receive_end {
             events |= PollEvents::RDHUP;
         }
-        if self.kind != Kind::Datagram
-            && !listening
-            && (!connected || state.receive_end && state.send_end)
-        {
+        let unconnected = matches!(state.role, Role::Fresh) && self.kind != Kind::Datagram;
+        if unconnected || state.receive_end && state.send_end {
             events |= PollEvents::HUP;
         }
         drop(state);
@@ -231,6 +283,10 @@ impl FileOps for Socket {
         };
         UserPtr::new(arg).write(n as i32)?;
         Ok(0)
+    }
+
+    fn release(&self, _file: &File) {
+        self.close();
     }
 
     fn metadata(&self) -> Result<Metadata> {

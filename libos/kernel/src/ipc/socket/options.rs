@@ -83,6 +83,7 @@ impl Socket {
                     .saturating_mul(2)
                     .clamp(*BUFFER.start(), *BUFFER.end());
                 self.state.lock().limit = size;
+                self.room.wake_all();
             }
             // What is sent lies in the receiver's buffer; there is none of one's own to size.
             SO_SNDBUF | SO_SNDBUFFORCE => {

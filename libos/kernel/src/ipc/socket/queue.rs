@@ -2,7 +2,8 @@
 
 use super::address::Address;
 use super::message::Sender;
-use crate::base::{Result, SpinLock};
+use super::rights::Rights;
+use crate::base::Result;
 use crate::fs::File;
 use crate::user::Buffer;
 use alloc::collections::VecDeque;
@@ -14,41 +15,10 @@ pub struct Packet {
     pub data: Vec<u8>,
     /// Bytes of `data` that have been read (streams only).
     pub read: usize,
-    /// Descriptors that came along (SCM_RIGHTS).
-    pub files: Vec<Arc<File>>,
+    /// Descriptors that came along.
+    pub rights: Rights,
     pub sender: Sender,
     pub from: Option<Arc<Address>>,
-}
-
-/// Files of messages that were never received, and whether somebody is letting go of them.
-static UNWANTED: SpinLock<(Vec<Arc<File>>, bool)> = SpinLock::new((Vec::new(), false));
-
-impl Drop for Packet {
-    /// A file may be a socket with messages that hold sockets with messages: they go one after another, not by a recursion
-    /// that a program can make as deep as it likes.
-    fn drop(&mut self) {
-        if self.files.is_empty() {
-            return;
-        }
-        {
-            let mut unwanted = UNWANTED.lock();
-            unwanted.0.append(&mut self.files);
-            if unwanted.1 {
-                return;
-            }
-            unwanted.1 = true;
-        }
-        loop {
-            let mut unwanted = UNWANTED.lock();
-            let Some(file) = unwanted.0.pop() else {
-                *unwanted = (Vec::new(), false);
-                break;
-            };
-            drop(unwanted);
-            drop(file);
-        }
-        super::flight::collect();
-    }
 }
 
 impl Packet {
@@ -82,6 +52,8 @@ pub enum Keep {
 pub struct Queue {
     packets: VecDeque<Packet>,
     bytes: usize,
+    /// Sockets among the files of the packets.
+    sockets: usize,
 }
 
 impl Queue {
@@ -95,7 +67,12 @@ impl Queue {
 
     /// Files that came with messages which nobody has received.
     pub fn files(&self) -> impl Iterator<Item = &Arc<File>> {
-        self.packets.iter().flat_map(|packet| &packet.files)
+        self.packets.iter().flat_map(|packet| packet.rights.files())
+    }
+
+    /// How many of these are sockets.
+    pub fn sockets(&self) -> usize {
+        self.sockets
     }
 
     pub fn packets(&self) -> usize {
@@ -109,15 +86,16 @@ impl Queue {
 
     pub fn push(&mut self, packet: Packet) {
         self.bytes += packet.data.len();
+        self.sockets += packet.rights.sockets();
         self.packets.push_back(packet);
     }
 
     /// Adds bytes of a stream, to the last packet if it came from the same sender and has room.
     pub fn push_stream(&mut self, packet: Packet) {
         const ROOM: usize = 4096;
-        if packet.files.is_empty()
+        if packet.rights.is_empty()
             && let Some(last) = self.packets.back_mut()
-            && last.files.is_empty()
+            && last.rights.is_empty()
             && last.sender == packet.sender
             && last.data.len() + packet.data.len() <= ROOM
         {
@@ -136,15 +114,16 @@ impl Queue {
         let mut received = Received {
             len: buf.put(&packet.data)?,
             full: packet.data.len(),
-            files: packet.files.clone(),
             sender: Some(packet.sender),
             from: packet.from.clone(),
+            ..Received::default()
         };
-        if keep == Keep::No
-            && let Some(mut packet) = self.packets.pop_front()
-        {
+        if keep == Keep::Yes {
+            received.files = packet.rights.files().to_vec();
+        } else if let Some(mut packet) = self.packets.pop_front() {
             self.bytes -= packet.data.len();
-            received.files = core::mem::take(&mut packet.files);
+            self.sockets -= packet.rights.sockets();
+            received.files = packet.rights.receive();
         }
         Ok(received)
     }
@@ -154,7 +133,7 @@ impl Queue {
         let mut received = Received::default();
         let mut index = 0;
         while let Some(packet) = self.packets.get_mut(index) {
-            let special = !packet.files.is_empty();
+            let special = !packet.rights.is_empty();
             if received.sender.is_some() && (special || received.sender != Some(packet.sender))
                 || buf.is_empty()
             {
@@ -170,10 +149,15 @@ impl Queue {
             received.from = packet.from.clone();
             let whole = n == packet.left();
             if keep == Keep::Yes {
-                received.files.extend(packet.files.iter().cloned());
+                if special {
+                    received.files = packet.rights.files().to_vec();
+                }
                 index += 1;
             } else {
-                received.files.append(&mut packet.files);
+                if special {
+                    self.sockets -= packet.rights.sockets();
+                    received.files = packet.rights.receive();
+                }
                 packet.read += n;
                 self.bytes -= n;
                 if whole {
@@ -201,13 +185,16 @@ mod tests {
                 self
             }
         }
-        let files = (0..files)
+        let files: Vec<_> = (0..files)
             .map(|_| File::anonymous(Arc::new(Nothing), OpenFlags::RDWR))
             .collect();
         Packet {
             data: data.to_vec(),
             read: 0,
-            files,
+            rights: match files.is_empty() {
+                true => Rights::default(),
+                false => Rights::of(files, 0, usize::MAX).unwrap(),
+            },
             sender: Sender::default(),
             from: None,
         }

@@ -3,6 +3,7 @@
 use super::address::{self, Given};
 use super::connection::How;
 use super::message::Header;
+use super::rights::Rights;
 use super::{Kind, Socket};
 use crate::base::{Errno, Result};
 use crate::fs::types::OpenFlags;
@@ -139,7 +140,7 @@ pub fn sys_shutdown(fd: i32, how: i32) -> Result<usize> {
         2 => How::Both,
         _ => return Err(Errno::EINVAL),
     };
-    Open::get(fd)?.socket()?.shutdown(how)?;
+    Open::get(fd)?.socket()?.shutdown(how);
     Ok(0)
 }
 
@@ -163,7 +164,7 @@ pub fn sys_sendto(
         &mut buf,
         socket.send_options(&open.0, flags),
         to,
-        (alloc::vec::Vec::new(), sender),
+        (Rights::default(), sender),
     )
 }
 

@@ -3,6 +3,7 @@
 use super::address::Given;
 use super::message::Sender;
 use super::queue::{Keep, Packet, Received};
+use super::rights::Rights;
 use super::{Kind, Role, Socket, flight};
 use crate::base::{Errno, Result};
 use crate::fs::File;
@@ -18,7 +19,7 @@ pub const MSG_WAITALL: u32 = 0x100;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 
 /// Bytes of a stream that are put into one packet.
-const PIECE: usize = 32 * 1024;
+const PACKET_MAX: usize = 32 * 1024;
 /// Messages, or pieces of a stream that are kept apart, that may wait at a socket however short they are.
 pub(super) const MESSAGES_MAX: usize = 1024;
 
@@ -85,31 +86,26 @@ impl Socket {
     fn receive_once(&self, buf: &mut Buffer<'_>, options: Options, keep: Keep) -> Result<Received> {
         let mut attempt = || {
             let mut state = self.state.lock();
+            match (self.kind, &state.role) {
+                (_, Role::Connected(_)) | (Kind::Datagram, _) => {}
+                (Kind::Stream, _) => return Some(Err(Errno::EINVAL)),
+                (Kind::SeqPacket, _) => return Some(Err(Errno::ENOTCONN)),
+            }
             if !state.queue.is_empty() {
                 let received = match self.kind {
                     Kind::Stream => state.queue.take_stream(buf, keep),
                     _ => state.queue.take_message(buf, keep),
                 };
                 if received.as_ref().is_ok_and(|r| !r.files.is_empty()) {
-                    flight::received();
+                    flight::left();
+                    flight::recount(self, &mut state);
                 }
                 return Some(received);
             }
             if let Some(error) = state.error.take() {
                 return Some(Err(error));
             }
-            if state.receive_end {
-                return Some(Ok(Received::default()));
-            }
-            match state.role {
-                Role::Fresh | Role::Listening { .. } if self.kind == Kind::Stream => {
-                    Some(Err(Errno::EINVAL))
-                }
-                Role::Fresh | Role::Listening { .. } if self.kind == Kind::SeqPacket => {
-                    Some(Err(Errno::ENOTCONN))
-                }
-                _ => None,
-            }
+            state.receive_end.then(|| Ok(Received::default()))
         };
         let received = if options.nonblocking {
             attempt().unwrap_or(Err(Errno::EAGAIN))
@@ -131,7 +127,7 @@ impl Socket {
         buf: &mut Buffer<'_>,
         options: Options,
         to: Option<Given>,
-        ancillary: (Vec<Arc<File>>, Sender),
+        ancillary: (Rights, Sender),
     ) -> Result<usize> {
         if options.flags & MSG_OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
@@ -154,27 +150,48 @@ impl Socket {
         };
         if sent == Err(Errno::EPIPE)
             && options.flags & MSG_NOSIGNAL == 0
-            && self.kind != Kind::Datagram
+            && self.kind == Kind::Stream
         {
             crate::ipc::caller::raise_sigpipe();
         }
         sent
     }
 
+    /// Why nothing can be sent, if something is known to be wrong with this end.
+    fn own_error(&self) -> Option<Errno> {
+        let mut state = self.state.lock();
+        let error = state.error.take();
+        error.or(state.send_end.then_some(Errno::EPIPE))
+    }
+
+    /// What sending to a socket that is closed gives. A datagram socket is connected to it no longer.
+    fn lost(&self, target: *const Socket) -> Errno {
+        if self.kind != Kind::Datagram {
+            return self.own_error().unwrap_or(Errno::EPIPE);
+        }
+        let connected = match &self.state.lock().role {
+            Role::Connected(peer) => core::ptr::eq(peer.as_ptr(), target),
+            _ => false,
+        };
+        if connected {
+            self.set_peer(None, |state| state.peer_name = None);
+        }
+        Errno::ECONNREFUSED
+    }
+
     /// The peer to send to.
     fn destination(&self) -> Result<Arc<Socket>> {
-        let mut state = self.state.lock();
-        if let Some(error) = state.error.take() {
-            return Err(error);
-        }
-        match &state.role {
-            _ if state.send_end => Err(Errno::EPIPE),
-            Role::Connected(peer) => peer.upgrade().ok_or(match self.kind {
-                Kind::Datagram => Errno::ECONNREFUSED,
-                _ => Errno::EPIPE,
-            }),
-            _ => Err(Errno::ENOTCONN),
-        }
+        let peer = {
+            let state = self.state.lock();
+            match &state.role {
+                Role::Connected(_) if self.kind == Kind::Stream && state.send_end => {
+                    return Err(Errno::EPIPE);
+                }
+                Role::Connected(peer) => peer.clone(),
+                _ => return Err(Errno::ENOTCONN),
+            }
+        };
+        peer.upgrade().ok_or_else(|| self.lost(peer.as_ptr()))
     }
 
     pub(super) fn resolve_datagram(&self, given: &Given) -> Result<Arc<Socket>> {
@@ -194,29 +211,33 @@ impl Socket {
         }
     }
 
-    fn packet(&self, data: Vec<u8>, (files, sender): (Vec<Arc<File>>, Sender)) -> Packet {
+    fn packet(&self, data: Vec<u8>, (rights, sender): (Rights, Sender)) -> Packet {
         Packet {
             data,
             read: 0,
-            files,
+            rights,
             sender,
             from: self.state.lock().name.clone(),
         }
     }
 
-    /// Waits until `target` has room for `len` bytes (a stream: for any), and says for how many.
-    fn wait_for_room(&self, target: &Socket, options: Options, len: usize) -> Result<usize> {
+    /// Waits until `target` takes bytes, and says how many of a stream's. (A message may be longer than what is left, as on Linux:
+    /// a socket that polls as writable takes one.)
+    fn wait_for_room(&self, target: &Socket, options: Options) -> Result<usize> {
         let attempt = || {
             let state = target.state.lock();
-            if state.receive_end || self.state_is_closed_for(target) {
-                return Some(Err(Errno::EPIPE));
-            }
             let free = state.limit.saturating_sub(state.queue.bytes());
-            let fits = match self.kind {
-                Kind::Stream => free > 0,
-                _ => free >= len || state.queue.is_empty(),
-            };
-            (fits && state.queue.packets() < MESSAGES_MAX).then_some(Ok(free))
+            if state.closed {
+                drop(state);
+                Some(Err(self.lost(target)))
+            } else if state.receive_end {
+                Some(Err(Errno::EPIPE))
+            } else if free > 0 && state.queue.packets() < MESSAGES_MAX {
+                Some(Ok(free))
+            } else {
+                drop(state);
+                self.own_error().map(Err)
+            }
         };
         if options.nonblocking {
             return attempt().unwrap_or(Err(Errno::EAGAIN));
@@ -227,31 +248,29 @@ impl Socket {
         }
     }
 
-    /// Whether this socket was shut for sending while it waited; another socket's lock is held, so only look.
-    fn state_is_closed_for(&self, target: &Socket) -> bool {
-        // A socket may send to itself.
-        !core::ptr::eq(self, target) && self.state.try_lock().is_some_and(|s| s.send_end)
-    }
-
     fn send_stream(
         &self,
         buf: &mut Buffer<'_>,
         options: Options,
-        mut ancillary: (Vec<Arc<File>>, Sender),
+        mut ancillary: (Rights, Sender),
     ) -> Result<usize> {
+        if buf.is_empty() {
+            // There is no byte that the files could come with.
+            return self.destination().map(|_| 0);
+        }
         let mut done = 0;
         let mut piece = || {
             let target = self.destination()?;
-            let room = self.wait_for_room(&target, options, buf.len())?;
+            let room = self.wait_for_room(&target, options)?;
             let mut data = Vec::new();
-            let n = buf.len().min(room).min(PIECE);
+            let n = buf.len().min(room).min(PACKET_MAX);
             data.try_reserve_exact(n).map_err(|_| Errno::ENOMEM)?;
             data.resize(n, 0);
             let n = buf.take(&mut data)?;
             data.truncate(n);
-            let files = core::mem::take(&mut ancillary.0);
-            let packet = self.packet(data, (files, ancillary.1));
-            target.deliver(packet)?;
+            let rights = core::mem::take(&mut ancillary.0);
+            let packet = self.packet(data, (rights, ancillary.1));
+            self.deliver(&target, packet)?;
             Ok((n, buf.is_empty()))
         };
         loop {
@@ -273,8 +292,11 @@ impl Socket {
         buf: &mut Buffer<'_>,
         options: Options,
         target: Arc<Socket>,
-        ancillary: (Vec<Arc<File>>, Sender),
+        ancillary: (Rights, Sender),
     ) -> Result<usize> {
+        if let Some(error) = self.own_error() {
+            return Err(error);
+        }
         let len = buf.len();
         if len > target.state.lock().limit {
             return Err(Errno::EMSGSIZE);
@@ -285,26 +307,32 @@ impl Socket {
         if buf.take(&mut data)? < len {
             return Err(Errno::EFAULT);
         }
-        self.wait_for_room(&target, options, len)?;
-        target.deliver(self.packet(data, ancillary))?;
+        self.wait_for_room(&target, options)?;
+        self.deliver(&target, self.packet(data, ancillary))?;
         Ok(len)
     }
 
-    /// Takes a packet in.
-    fn deliver(&self, packet: Packet) -> Result<()> {
-        let mut state = self.state.lock();
+    /// Puts a packet into the queue of `target`.
+    fn deliver(&self, target: &Socket, packet: Packet) -> Result<()> {
+        let mut state = target.state.lock();
         if state.receive_end {
-            return Err(Errno::EPIPE);
+            let closed = state.closed;
+            drop(state);
+            return Err(match closed {
+                true => self.lost(target),
+                false => Errno::EPIPE,
+            });
         }
-        flight::sent(self, &mut state, &packet.files);
+        let sockets = packet.rights.sockets() > 0;
         match self.kind {
-            // An empty write to a stream means nothing.
-            Kind::Stream if packet.data.is_empty() && packet.files.is_empty() => {}
             Kind::Stream => state.queue.push_stream(packet),
             _ => state.queue.push(packet),
         }
+        if sockets {
+            flight::sent(target, &mut state);
+        }
         drop(state);
-        self.readable.wake_all();
+        target.readable.wake_all();
         Ok(())
     }
 }

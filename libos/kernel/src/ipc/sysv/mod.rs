@@ -1,4 +1,4 @@
 //! System V IPC (sysvipc(7)): objects that have a number and stay until somebody removes them.
 
-mod registry;
+mod permissions;
 pub mod shm;

@@ -3,14 +3,15 @@
 //! A segment's areas hold its pages, so whoever maps it is counted by the references to them: fork, exec and exit need
 //! not know of it.
 
-use super::registry::{
-    IPC_64, IPC_RMID, IPC_SET, IPC_STAT, Object, Permissions, READ, Registry, WRITE,
+use super::permissions::{
+    IPC_64, IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IPC_RMID, IPC_SET, IPC_STAT, Permissions, READ, WRITE,
 };
 use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
 use crate::memory::space::{MapFlags, MapRequest};
 use crate::memory::{Protection, Reserve, SharedPages};
 use crate::process::current;
 use crate::user::{Plain, USER_END, UserPtr};
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 
 const SHM_RDONLY: i32 = 0o1_0000;
@@ -20,6 +21,8 @@ const SHM_EXEC: i32 = 0o10_0000;
 const SHM_NORESERVE: i32 = 0o1_0000;
 const SHM_LOCK: i32 = 11;
 const SHM_UNLOCK: i32 = 12;
+/// Segments that there can be (Linux's `SHMMNI`).
+const MOST: usize = 4096;
 /// In a segment's mode: it goes with its last user.
 const SHM_DEST: u32 = 0o1000;
 
@@ -43,11 +46,34 @@ struct State {
 struct Segment {
     size: usize,
     creator: i32,
-    /// Leaf.
+    /// Taken inside the lock of all segments. The caller's credentials are looked at with it held.
     state: SpinLock<State>,
 }
 
-static SEGMENTS: Registry<Segment> = Registry::new();
+struct Segments {
+    by_id: BTreeMap<i32, Arc<Segment>>,
+    last: i32,
+}
+
+static SEGMENTS: SpinLock<Segments> = SpinLock::new(Segments {
+    by_id: BTreeMap::new(),
+    last: 0,
+});
+
+impl Segments {
+    /// Forgets what is gone.
+    fn sweep(&mut self) {
+        self.by_id.retain(|_, segment| !segment.is_gone());
+    }
+}
+
+/// The segment with number `id`.
+fn find(id: i32) -> Result<Arc<Segment>> {
+    let segment = SEGMENTS.lock().by_id.get(&id).cloned();
+    segment
+        .filter(|segment| !segment.is_gone())
+        .ok_or(Errno::EINVAL)
+}
 
 impl State {
     fn pages(&self) -> Option<Arc<SharedPages>> {
@@ -66,29 +92,8 @@ impl State {
     }
 }
 
-impl Object for Segment {
-    fn permissions(&self) -> Permissions {
-        self.state.lock().permissions
-    }
-    fn is_gone(&self) -> bool {
-        let state = self.state.lock();
-        matches!(state.pages, Pages::Users(_)) && state.users() == 0
-    }
-}
-
-fn now_s() -> i64 {
-    (crate::time::realtime_ns() / 1_000_000_000) as i64
-}
-
-pub fn sys_shmget(key: i32, size: usize, flags: i32) -> Result<usize> {
-    let fits = |found: &Segment| {
-        if size > found.size {
-            Err(Errno::EINVAL)
-        } else {
-            Ok(())
-        }
-    };
-    SEGMENTS.get(key, flags, fits, |permissions| {
+impl Segment {
+    fn new(key: i32, size: usize, flags: i32) -> Result<Segment> {
         if size == 0 || size > USER_END {
             return Err(Errno::EINVAL);
         }
@@ -102,7 +107,7 @@ pub fn sys_shmget(key: i32, size: usize, flags: i32) -> Result<usize> {
             size,
             creator: current().process().pid,
             state: SpinLock::new(State {
-                permissions,
+                permissions: Permissions::new(key, flags),
                 pages: Pages::Own(pages),
                 attached_s: 0,
                 detached_s: 0,
@@ -110,11 +115,56 @@ pub fn sys_shmget(key: i32, size: usize, flags: i32) -> Result<usize> {
                 last_pid: 0,
             }),
         })
-    })
+    }
+
+    fn permissions(&self) -> Permissions {
+        self.state.lock().permissions
+    }
+
+    /// It was removed and nobody uses it any more.
+    fn is_gone(&self) -> bool {
+        let state = self.state.lock();
+        matches!(state.pages, Pages::Users(_)) && state.users() == 0
+    }
+}
+
+fn now_s() -> i64 {
+    (crate::time::realtime_ns() / 1_000_000_000) as i64
+}
+
+pub fn sys_shmget(key: i32, size: usize, flags: i32) -> Result<usize> {
+    let mut segments = SEGMENTS.lock();
+    segments.sweep();
+    let mut all = segments.by_id.iter();
+    let found = all.find(|(_, segment)| key != IPC_PRIVATE && segment.permissions().key == key);
+    if let Some((&id, segment)) = found {
+        if flags & IPC_CREAT != 0 && flags & IPC_EXCL != 0 {
+            return Err(Errno::EEXIST);
+        }
+        // Bits that the caller asks for, from whichever class it gives them.
+        let want = (flags >> 6 | flags >> 3 | flags) as u32 & 7;
+        segment.permissions().check(want & (READ | WRITE))?;
+        if size > segment.size {
+            return Err(Errno::EINVAL);
+        }
+        return Ok(id as usize);
+    }
+    if key != IPC_PRIVATE && flags & IPC_CREAT == 0 {
+        return Err(Errno::ENOENT);
+    }
+    if segments.by_id.len() >= MOST {
+        return Err(Errno::ENOSPC);
+    }
+    let segment = Arc::new(Segment::new(key, size, flags)?);
+    // Numbers are not used again before all others were: a stale one should be an error.
+    let id = segments.last.checked_add(1).unwrap_or(0);
+    segments.last = id;
+    segments.by_id.insert(id, segment);
+    Ok(id as usize)
 }
 
 pub fn sys_shmat(id: i32, addr: usize, flags: i32) -> Result<usize> {
-    let segment = SEGMENTS.find(id)?;
+    let segment = find(id)?;
     let read_only = flags & SHM_RDONLY != 0;
     segment
         .permissions()
@@ -162,7 +212,11 @@ pub fn sys_shmdt(addr: usize) -> Result<usize> {
             let pages = s.state.lock().pages();
             pages.is_some_and(|p| core::ptr::addr_eq(Arc::as_ptr(&p), Arc::as_ptr(&source)))
         };
-        let segment = SEGMENTS.search(same).ok_or(Errno::EINVAL)?;
+        let segments = SEGMENTS.lock();
+        let mut all = segments.by_id.values();
+        let segment = all.find(|segment| same(segment)).cloned();
+        drop(segments);
+        let segment = segment.ok_or(Errno::EINVAL)?;
         space.unmap_source(addr, segment.size.next_multiple_of(PAGE_SIZE), &source)?;
         segment
     };
@@ -170,7 +224,7 @@ pub fn sys_shmdt(addr: usize) -> Result<usize> {
         let mut state = segment.state.lock();
         (state.detached_s, state.last_pid) = (now_s(), current().process().pid);
     }
-    SEGMENTS.sweep();
+    SEGMENTS.lock().sweep();
     Ok(0)
 }
 
@@ -193,7 +247,7 @@ unsafe impl Plain for ShmidDs {}
 const _: () = assert!(size_of::<ShmidDs>() == 112);
 
 pub fn sys_shmctl(id: i32, command: i32, about: UserPtr<ShmidDs>) -> Result<usize> {
-    let segment = SEGMENTS.find(id)?;
+    let segment = find(id)?;
     let mut state = segment.state.lock();
     match command & !IPC_64 {
         IPC_STAT => {
@@ -234,7 +288,7 @@ pub fn sys_shmctl(id: i32, command: i32, about: UserPtr<ShmidDs>) -> Result<usiz
             drop(state);
             drop(freed);
             drop(segment);
-            SEGMENTS.sweep();
+            SEGMENTS.lock().sweep();
         }
         // There is no swap: what is there stays.
         SHM_LOCK | SHM_UNLOCK => state.permissions.check_owner()?,

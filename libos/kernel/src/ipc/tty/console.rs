@@ -1,7 +1,8 @@
 //! `/dev/console`: the terminal on the serial line. When the line carries frames, what is written here goes to the host
 //! with the kernel's messages, and nothing is ever typed.
 
-use super::terminal::{Port, Tty};
+use super::port::Port;
+use super::terminal::Tty;
 use super::termios::{IUTF8, Termios};
 use crate::base::Result;
 use crate::base::sync::Once;

@@ -2,14 +2,15 @@
 
 use super::job;
 use super::terminal::Tty;
-use super::termios::{Termios, VSTART, VSTOP};
+use super::termios::{IXON, Termios, VSTART, VSTOP};
 use crate::base::{Errno, Result};
+use crate::fs::OpenFlags;
 use crate::user::UserPtr;
 use linux_raw_sys::general as linux;
 use linux_raw_sys::ioctl::*;
 
-const TCXONC: u32 = 0x540a;
-const TCFLSH: u32 = 0x540b;
+pub(super) const TCXONC: u32 = 0x540a;
+pub(super) const TCFLSH: u32 = 0x540b;
 const TCSBRK: u32 = 0x5409;
 const TCSBRKP: u32 = 0x5425;
 
@@ -68,8 +69,8 @@ fn baud(code: u32) -> Option<u32> {
     }
 }
 
-/// `arg` is a number or the address of the argument, as `cmd` has it.
-pub(super) fn ioctl(tty: &Tty, cmd: u32, arg: usize) -> Result<usize> {
+/// `arg` is a number or the address of the argument, as `cmd` has it; `flags` are those of the open file.
+pub(super) fn ioctl(tty: &Tty, flags: OpenFlags, cmd: u32, arg: usize) -> Result<usize> {
     if tty.state.lock().hung_up {
         return Err(if cmd == TIOCSPGRP {
             Errno::ENOTTY
@@ -78,15 +79,21 @@ pub(super) fn ioctl(tty: &Tty, cmd: u32, arg: usize) -> Result<usize> {
         });
     }
     match cmd {
-        TIOCSCTTY => job::set_controlling(tty, arg == 1),
+        TIOCSCTTY => job::set_controlling(tty, arg == 1, flags.readable()),
         TIOCNOTTY => job::give_up(tty),
         TIOCGPGRP => put_i32(arg, job::of_caller(tty)?.group),
         TIOCGSID => put_i32(arg, job::of_caller(tty)?.session),
         TIOCSPGRP => job::set_foreground(tty, UserPtr::new(arg).read()?),
-        TCSETS | TCSETSW | TCSETSF | TCSETS2 | TCSETSW2 | TCSETSF2 | TCFLSH | TCSBRK | TCSBRKP => {
+        TCSETS | TCSETSW | TCSETSF | TCSETS2 | TCSETSW2 | TCSETSF2 | TCFLSH | TCSBRK | TCSBRKP
+        | TCXONC => {
             job::check_background(tty, linux::SIGTTOU)?;
             change(tty, cmd, arg)
         }
+        TIOCEXCL | TIOCNXCL => {
+            tty.state.lock().exclusive = cmd == TIOCEXCL;
+            Ok(0)
+        }
+        TIOCGEXCL => put_i32(arg, tty.state.lock().exclusive as i32),
         _ => common(tty, cmd, arg),
     }
 }
@@ -106,73 +113,92 @@ fn change(tty: &Tty, cmd: u32, arg: usize) -> Result<usize> {
         TCSETS2 | TCSETSW2 | TCSETSF2 => {
             set_termios(tty, &UserPtr::<[u8; TERMIOS2_LEN]>::new(arg).read()?)
         }
-        TCFLSH => return flush(tty, arg),
+        TCFLSH => flush(tty, queue(arg)?),
+        TCXONC => flow(tty, arg as u32)?,
         _ => {}
     }
     if matches!(cmd, TCSETSF | TCSETSF2) {
-        flush(tty, linux::TCIFLUSH as usize)?;
+        flush(tty, linux::TCIFLUSH);
     }
     Ok(0)
+}
+
+/// Whether the usual keys stop output and start it again, so that the far end may take them for that.
+fn has_usual_flow(t: &Termios) -> bool {
+    t.i(IXON) && t.is(VSTOP, 0x13) && t.is(VSTART, 0x11)
 }
 
 fn set_termios(tty: &Tty, bytes: &[u8]) {
     {
         let mut state = tty.state.lock();
-        let new = state.ldisc.termios().decode(bytes);
+        let old = *state.ldisc.termios();
+        let new = old.decode(bytes);
         state.ldisc.set_termios(new);
+        match (has_usual_flow(&old), has_usual_flow(&new)) {
+            (false, true) => tty.port.tell(linux::TIOCPKT_DOSTOP),
+            (true, false) => tty.port.tell(linux::TIOCPKT_NOSTOP),
+            _ => {}
+        }
     }
     // The new mode may make readable what is there, or let output go on.
+    tty.output_changed();
     tty.readable.wake_all();
-    tty.writable.wake_all();
     tty.port.input_taken();
 }
 
-fn flush(tty: &Tty, which: usize) -> Result<usize> {
-    let which = which as u32;
-    if which > linux::TCIOFLUSH {
-        return Err(Errno::EINVAL);
+/// The argument of `TCFLSH`.
+pub(super) fn queue(arg: usize) -> Result<u32> {
+    match arg as u32 {
+        which @ 0..=linux::TCIOFLUSH => Ok(which),
+        _ => Err(Errno::EINVAL),
     }
+}
+
+fn flush(tty: &Tty, which: u32) {
     {
         let mut state = tty.state.lock();
         if which != linux::TCOFLUSH {
             state.ldisc.flush_input();
+            tty.port.tell(linux::TIOCPKT_FLUSHREAD);
         }
         if which != linux::TCIFLUSH {
             tty.port.flush();
         }
     }
     tty.port.input_taken();
-    tty.writable.wake_all();
-    Ok(0)
+    tty.output_changed();
 }
 
-fn flow(tty: &Tty, action: usize) -> Result<usize> {
-    let mut state = tty.state.lock();
-    match action as u32 {
-        linux::TCOOFF => state.ldisc.set_stopped(true),
-        linux::TCOON => state.ldisc.set_stopped(false),
-        linux::TCIOFF | linux::TCION => {
-            let index = if action as u32 == linux::TCIOFF {
-                VSTOP
-            } else {
-                VSTART
-            };
-            let c = state.ldisc.termios().cc[index as usize];
-            if c != 0 {
+/// What `TCIOFF` and `TCION` send; 0: nothing.
+pub(super) fn flow_character(tty: &Tty, action: u32) -> Result<u8> {
+    let index = match action {
+        linux::TCIOFF => VSTOP,
+        linux::TCION => VSTART,
+        _ => return Err(Errno::EINVAL),
+    };
+    Ok(tty.state.lock().ldisc.termios().cc[index as usize])
+}
+
+fn flow(tty: &Tty, action: u32) -> Result<()> {
+    match action {
+        linux::TCOOFF => tty.state.lock().ldisc.hold(true),
+        linux::TCOON => tty.state.lock().ldisc.hold(false),
+        _ => {
+            let c = flow_character(tty, action)?;
+            let _state = tty.state.lock();
+            if c != 0 && tty.port.room() > 0 {
                 tty.port.send(&[c]);
             }
         }
-        _ => return Err(Errno::EINVAL),
     }
-    drop(state);
-    tty.writable.wake_all();
-    Ok(0)
+    tty.output_changed();
+    Ok(())
 }
 
 /// The requests that the master of a pseudo-terminal passes on; it is in no session, so nothing stops it.
 pub(super) fn master(tty: &Tty, cmd: u32, arg: usize) -> Result<usize> {
     match cmd {
-        TCSETS | TCSETSW | TCSETSF | TCSETS2 | TCSETSW2 | TCSETSF2 | TCFLSH | TCSBRK | TCSBRKP => {
+        TCSETS | TCSETSW | TCSETSF | TCSETS2 | TCSETSW2 | TCSETSF2 | TCSBRK | TCSBRKP => {
             change(tty, cmd, arg)
         }
         _ => common(tty, cmd, arg),
@@ -191,22 +217,21 @@ fn common(tty: &Tty, cmd: u32, arg: usize) -> Result<usize> {
             UserPtr::<u8>::new(arg).write_slice(&bytes[..len])?;
             Ok(0)
         }
-        TCXONC => flow(tty, arg),
         TIOCGWINSZ => {
             UserPtr::new(arg).write(tty.state.lock().window)?;
             Ok(0)
         }
         TIOCSWINSZ => {
             let window = UserPtr::<[u16; 4]>::new(arg).read()?;
-            let (changed, group) = {
+            let (changed, job) = {
                 let mut state = tty.state.lock();
                 (
                     core::mem::replace(&mut state.window, window) != window,
-                    state.job.group,
+                    state.job,
                 )
             };
             if changed {
-                job::send(group, linux::SIGWINCH);
+                job::send(job, linux::SIGWINCH);
             }
             Ok(0)
         }

@@ -7,32 +7,36 @@ use crate::process::signal::{self, Disposition, SigInfo};
 use crate::process::{Pid, Session, current, table};
 use alloc::sync::Arc;
 use core::ffi::c_int;
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general as linux;
 
-/// Whom a terminal controls. All zero: nobody.
-#[derive(Clone, Copy, Default)]
+/// Whom a terminal controls.
+#[derive(Clone, Copy)]
 pub struct Foreground {
     pub session: Pid,
+    /// 0: the program gave it to no group.
     pub group: Pid,
 }
 
-/// Sends a signal of the terminal's to a process group; a group that is gone or was never there gets nothing.
-pub(super) fn send(group: Pid, signo: u32) {
-    if group > 0 {
-        match signal::send_to_group(group, SigInfo::kernel(signo as c_int)) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(e) => crate::klog!(Warn, "terminal: signal {signo} to group {group}: {e:?}"),
-        }
+/// Sends a signal of the terminal's to the group in the foreground, if there is one; a group that is gone gets nothing.
+pub(super) fn send(job: Option<Foreground>, signo: u32) {
+    if let Some(Foreground { group, .. }) = job
+        && group > 0
+    {
+        send_to(group, signo);
+    }
+}
+
+fn send_to(group: Pid, signo: u32) {
+    match signal::send_to_group(group, SigInfo::kernel(signo as c_int)) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(e) => crate::klog!(Warn, "terminal: signal {signo} to group {group}: {e:?}"),
     }
 }
 
 fn controls_caller(tty: &Tty) -> bool {
-    current().process().session().is_some_and(|s| {
-        let terminal = s.terminal.lock();
-        terminal
-            .as_ref()
-            .is_some_and(|t| core::ptr::eq(Arc::as_ptr(t), tty))
-    })
+    let terminal = current().process().terminal();
+    terminal.is_some_and(|t| core::ptr::eq(Arc::as_ptr(&t), tty))
 }
 
 /// Whether the caller would not notice `signo`.
@@ -66,7 +70,7 @@ pub(super) fn check_background(tty: &Tty, signo: u32) -> Result<()> {
     if table::is_orphaned_group(group) {
         return Err(Errno::EIO);
     }
-    send(group, signo);
+    send_to(group, signo);
     Err(Errno::ERESTARTSYS)
 }
 
@@ -85,20 +89,23 @@ pub(super) fn acquire_on_open(tty: &Arc<Tty>) {
 fn take_over(tty: &Arc<Tty>, session: &Session, group: Pid) -> bool {
     {
         let mut state = tty.state.lock();
-        if state.job.session != 0 && state.job.session != session.id {
+        if state.job.is_some_and(|job| job.session != session.id) {
             return false;
         }
-        state.job = Foreground {
+        state.job = Some(Foreground {
             session: session.id,
             group,
-        };
+        });
     }
     *session.terminal.lock() = Some(tty.clone());
+    let leader = current().process();
+    leader.left_terminal.store(false, Ordering::Relaxed);
     true
 }
 
-/// `TIOCSCTTY`. `steal`: take it from another session, which only root may do.
-pub(super) fn set_controlling(tty: &Tty, steal: bool) -> Result<usize> {
+/// `TIOCSCTTY`. `steal`: take it from another session, which only root may do. Without a file that `reads` it, too: who may only
+/// write has no claim to what is typed.
+pub(super) fn set_controlling(tty: &Tty, steal: bool, reads: bool) -> Result<usize> {
     let process = current().process();
     let session = process.session().ok_or(Errno::EPERM)?;
     if session.id != process.pid {
@@ -108,15 +115,17 @@ pub(super) fn set_controlling(tty: &Tty, steal: bool) -> Result<usize> {
         return Ok(0);
     }
     let this = tty.this.upgrade().ok_or(Errno::EIO)?;
-    if session.terminal.lock().is_some() {
+    let privileged = process.creds().is_privileged();
+    if session.terminal.lock().is_some() || !reads && !privileged {
         return Err(Errno::EPERM);
     }
     if !take_over(&this, &session, process.pgid()) {
-        if !steal || !process.creds().is_privileged() {
+        if !steal || !privileged {
             return Err(Errno::EPERM);
         }
-        let old = core::mem::take(&mut tty.state.lock().job);
-        forget_terminal(tty, old.session);
+        let old = tty.state.lock().job.take();
+        old.into_iter()
+            .for_each(|old| forget_terminal(tty, old.session));
         take_over(&this, &session, process.pgid());
     }
     Ok(0)
@@ -141,9 +150,9 @@ pub fn disassociate(session: &Session) {
     let Some(tty) = session.terminal.lock().take() else {
         return;
     };
-    let job = core::mem::take(&mut tty.state.lock().job);
-    send(job.group, linux::SIGHUP);
-    send(job.group, linux::SIGCONT);
+    let job = tty.state.lock().job.take();
+    send(job, linux::SIGHUP);
+    send(job, linux::SIGCONT);
 }
 
 /// `TIOCNOTTY`.
@@ -153,27 +162,24 @@ pub(super) fn give_up(tty: &Tty) -> Result<usize> {
     }
     let process = current().process();
     let session = process.session().ok_or(Errno::ENOTTY)?;
-    // The terminal belongs to the session here; a member cannot leave it alone.
-    if session.id != process.pid {
-        return Err(Errno::EPERM);
+    if session.id == process.pid {
+        disassociate(&session);
+    } else {
+        process.left_terminal.store(true, Ordering::Relaxed);
     }
-    disassociate(&session);
     Ok(0)
 }
 
 /// The terminal is gone: the session's leader and the foreground group get `SIGHUP`, and `SIGCONT` to hear it.
 pub(super) fn hang_up(tty: &Tty, job: Foreground) {
-    if job.session == 0 {
-        return;
-    }
     forget_terminal(tty, job.session);
     if let Some(leader) = table::find(job.session) {
         signal::send_to_process(&leader, SigInfo::kernel(linux::SIGHUP as c_int));
         signal::send_to_process(&leader, SigInfo::kernel(linux::SIGCONT as c_int));
     }
     if job.group != job.session {
-        send(job.group, linux::SIGHUP);
-        send(job.group, linux::SIGCONT);
+        send(Some(job), linux::SIGHUP);
+        send(Some(job), linux::SIGCONT);
     }
 }
 
@@ -182,7 +188,7 @@ pub(super) fn of_caller(tty: &Tty) -> Result<Foreground> {
     if !controls_caller(tty) {
         return Err(Errno::ENOTTY);
     }
-    Ok(tty.state.lock().job)
+    tty.state.lock().job.ok_or(Errno::ENOTTY)
 }
 
 /// `TIOCSPGRP`.
@@ -195,10 +201,9 @@ pub(super) fn set_foreground(tty: &Tty, group: Pid) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let session = table::group_session(group).ok_or(Errno::ESRCH)?;
-    let mut state = tty.state.lock();
-    if session.id != state.job.session {
-        return Err(Errno::EPERM);
+    match &mut tty.state.lock().job {
+        Some(job) if job.session == session.id => job.group = group,
+        _ => return Err(Errno::EPERM),
     }
-    state.job.group = group;
     Ok(0)
 }

@@ -1,13 +1,16 @@
 //! The line discipline: what a terminal makes of the bytes that are typed (POSIX 11.1 "Interface Characteristics",
 //! termios(3); where they leave room, as Linux's N_TTY behaves). Pure: bytes in, echo and outcome out.
 
-use super::output::{Output, is_continuation, is_control};
+use super::edit::Erase;
+use super::output::Output;
 use super::termios::*;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Bytes of input kept; a line being edited holds one less than this before its end.
 pub const INPUT_MAX: usize = 4096;
+/// No more is received at a time once there is this much echo, so that it can be sent in between.
+const ECHO_ENOUGH: usize = 1024;
 
 /// A signal that a typed character asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,34 +25,52 @@ pub enum TtySignal {
 pub struct Outcome {
     /// To be sent to the foreground process group, in order.
     pub signals: Vec<TtySignal>,
-    /// Output that is still queued is to be thrown away.
-    pub flush_output: bool,
+    /// What was typed and not read is gone, and output that is still queued is to be thrown away.
+    pub flushed: bool,
 }
 
-/// What to erase.
+/// A line that has its end.
+struct Line {
+    /// Bytes of it that are not read, its end included.
+    len: usize,
+    /// The end is an end of file, which nobody reads.
+    eof: bool,
+}
+
+impl Line {
+    /// Bytes that can be read.
+    fn text(&self) -> usize {
+        self.len - self.eof as usize
+    }
+}
+
+/// What holds output back.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Erase {
-    Character,
-    Word,
-    Line,
+enum Flow {
+    Runs,
+    /// `VSTOP` was typed.
+    Stopped,
+    /// A program wants it (`TCOOFF`), and nobody else starts it again.
+    Held,
 }
 
 /// The state of one terminal's input.
 pub struct LineDiscipline {
-    termios: Termios,
-    output: Output,
-    /// What readers may have.
+    pub(super) termios: Termios,
+    pub(super) output: Output,
+    /// What readers may have. The end of a file lies here as a zero.
     ready: VecDeque<u8>,
-    /// Canonical mode: the lengths of the lines in `ready`; 0 is an end of file.
-    lines: VecDeque<usize>,
+    /// Canonical mode: the lines in `ready`.
+    lines: VecDeque<Line>,
     /// Canonical mode: the line being edited.
-    line: Vec<u8>,
-    /// The column in which that line's echo began.
-    line_column: usize,
+    pub(super) line: Vec<u8>,
     /// The next character is taken as it is (`VLNEXT`).
     literal: bool,
-    /// Output is stopped (`VSTOP`).
-    stopped: bool,
+    /// Erased characters are being shown (`ECHOPRT`).
+    pub(super) erasing: bool,
+    flow: Flow,
+    /// The last change of `flow`, if nobody has asked yet: whether output stopped.
+    flow_change: Option<bool>,
 }
 
 impl LineDiscipline {
@@ -60,9 +81,10 @@ impl LineDiscipline {
             ready: VecDeque::new(),
             lines: VecDeque::new(),
             line: Vec::new(),
-            line_column: 0,
             literal: false,
-            stopped: false,
+            erasing: false,
+            flow: Flow::Runs,
+            flow_change: None,
         }
     }
 
@@ -73,16 +95,21 @@ impl LineDiscipline {
     /// Changes the settings. Input that is there stays: leaving canonical mode makes the unfinished line readable,
     /// entering it makes what is there one line.
     pub fn set_termios(&mut self, new: Termios) {
-        let was_canonical = self.is_canonical();
+        let (was_canonical, had_flow) = (self.is_canonical(), self.termios.i(IXON));
         self.termios = new;
-        if was_canonical && !self.is_canonical() {
+        if was_canonical != self.is_canonical() {
+            (self.literal, self.erasing) = (false, false);
             self.lines.clear();
             self.ready.extend(self.line.drain(..));
-        } else if !was_canonical && self.is_canonical() && !self.ready.is_empty() {
-            self.lines.push_back(self.ready.len());
+            if !was_canonical && !self.ready.is_empty() {
+                self.lines.push_back(Line {
+                    len: self.ready.len(),
+                    eof: false,
+                });
+            }
         }
-        if !new.i(IXON) {
-            self.stopped = false;
+        if had_flow && !new.i(IXON) {
+            self.start();
         }
     }
 
@@ -90,13 +117,39 @@ impl LineDiscipline {
         self.termios.l(ICANON)
     }
 
-    /// Whether output is held back by `VSTOP` (or `TCOOFF`).
+    /// Whether output is held back.
     pub fn is_stopped(&self) -> bool {
-        self.stopped
+        self.flow != Flow::Runs
     }
 
-    pub fn set_stopped(&mut self, stopped: bool) {
-        self.stopped = stopped;
+    /// What a program wants (`TCOOFF`, `TCOON`). The latter does not undo what was typed.
+    pub fn hold(&mut self, hold: bool) {
+        if hold {
+            self.stop();
+            self.flow = Flow::Held;
+        } else if self.flow == Flow::Held {
+            self.flow = Flow::Stopped;
+            self.start();
+        }
+    }
+
+    /// Whether output has stopped or started again since the last call, and which came last.
+    pub fn take_flow_change(&mut self) -> Option<bool> {
+        self.flow_change.take()
+    }
+
+    fn stop(&mut self) {
+        if self.flow == Flow::Runs {
+            self.flow = Flow::Stopped;
+            self.flow_change = Some(true);
+        }
+    }
+
+    fn start(&mut self) {
+        if self.flow == Flow::Stopped {
+            self.flow = Flow::Runs;
+            self.flow_change = Some(false);
+        }
     }
 
     /// Appends a program's output to `out`, processed.
@@ -119,6 +172,7 @@ impl LineDiscipline {
         self.ready.clear();
         self.lines.clear();
         self.line.clear();
+        self.erasing = false;
     }
 
     /// Whether a read finds something. In raw mode, poll(2) waits for `VMIN` bytes when no timer runs: `at_least`.
@@ -130,10 +184,10 @@ impl LineDiscipline {
         }
     }
 
-    /// Bytes that a read would give (FIONREAD).
+    /// Bytes that reads would give (FIONREAD).
     pub fn input_len(&self) -> usize {
         if self.is_canonical() {
-            self.lines.iter().sum()
+            self.lines.iter().map(Line::text).sum()
         } else {
             self.ready.len()
         }
@@ -144,7 +198,7 @@ impl LineDiscipline {
     pub fn readable(&self) -> (&[u8], &[u8]) {
         let (front, back) = self.ready.as_slices();
         let n = if self.is_canonical() {
-            self.lines.front().copied().unwrap_or(0)
+            self.lines.front().map_or(0, Line::text)
         } else {
             self.ready.len()
         };
@@ -153,23 +207,29 @@ impl LineDiscipline {
     }
 
     /// Takes the first `n` bytes of [`readable`](Self::readable) off, and with the last of them the line.
-    pub fn consume(&mut self, n: usize) {
-        self.ready.drain(..n);
+    pub fn consume(&mut self, mut n: usize) {
         if let Some(line) = self.lines.front_mut() {
-            *line -= n;
-            if *line == 0 {
+            if n == line.text() {
+                n = line.len;
                 self.lines.pop_front();
+            } else {
+                line.len -= n;
             }
         }
+        self.ready.drain(..n);
     }
 
-    /// Takes typed bytes; what the terminal shows of them is appended to `echo`, ready to be sent.
-    pub fn receive(&mut self, bytes: &[u8], echo: &mut Vec<u8>) -> Outcome {
+    /// Takes typed bytes, and says how many: all, unless there is much to show of them. That is appended to `echo`, ready
+    /// to be sent.
+    pub fn receive(&mut self, bytes: &[u8], echo: &mut Vec<u8>) -> (Outcome, usize) {
         let mut outcome = Outcome::default();
-        for &c in bytes {
+        for (index, &c) in bytes.iter().enumerate() {
+            if echo.len() >= ECHO_ENOUGH {
+                return (outcome, index);
+            }
             self.receive_one(c, echo, &mut outcome);
         }
-        outcome
+        (outcome, bytes.len())
     }
 
     fn receive_one(&mut self, mut c: u8, echo: &mut Vec<u8>, outcome: &mut Outcome) {
@@ -181,59 +241,73 @@ impl LineDiscipline {
             c = c.to_ascii_lowercase();
         }
         if core::mem::take(&mut self.literal) {
+            self.start_by_any();
             return self.ordinary(c, echo);
         }
         if t.i(IXON) {
-            // The same character for both toggles.
-            if t.is(VSTART, c) && (self.stopped || !t.is(VSTOP, c)) {
-                self.stopped = false;
-                return;
+            if t.is(VSTART, c) {
+                return self.start();
             }
             if t.is(VSTOP, c) {
-                self.stopped = true;
-                return;
-            }
-            if t.i(IXANY) {
-                self.stopped = false;
+                return self.stop();
             }
         }
-        if t.l(ISIG)
-            && let Some(signal) = [
+        if t.l(ISIG) {
+            let signals = [
                 (VINTR, TtySignal::Interrupt),
                 (VQUIT, TtySignal::Quit),
                 (VSUSP, TtySignal::Suspend),
-            ]
-            .into_iter()
-            .find_map(|(index, signal)| t.is(index, c).then_some(signal))
-        {
-            return self.signal(signal, c, echo, outcome);
+            ];
+            if let Some((_, signal)) = signals.into_iter().find(|(index, _)| t.is(*index, c)) {
+                return self.signal(signal, c, echo, outcome);
+            }
         }
+        self.start_by_any();
         match c {
             b'\r' if t.i(IGNCR) => return,
             b'\r' if t.i(ICRNL) => c = b'\n',
             b'\n' if t.i(INLCR) => c = b'\r',
+            // Only one that has been looked at stands for itself on the screen too.
+            b'\n' if !t.l(ICANON) => return self.ordinary(c, echo),
             _ => {}
         }
-        if t.l(ICANON) {
-            self.canonical(c, echo)
+        if t.l(ICANON) && self.canonical(c, echo) {
+            return;
+        }
+        if c == b'\n' {
+            if t.l(ECHO) {
+                self.finish_erasing(echo);
+                self.raw(c, echo);
+            }
+            self.take(c);
         } else {
-            self.ordinary(c, echo)
+            self.ordinary(c, echo);
+        }
+    }
+
+    fn start_by_any(&mut self) {
+        if self.termios.i(IXON) && self.termios.i(IXANY) {
+            self.start();
         }
     }
 
     fn signal(&mut self, signal: TtySignal, c: u8, echo: &mut Vec<u8>, outcome: &mut Outcome) {
         if !self.termios.l(NOFLSH) {
             self.flush_input();
-            outcome.flush_output = true;
+            echo.clear();
+            outcome.flushed = true;
         }
-        self.stopped = false;
+        if self.termios.i(IXON) {
+            self.start();
+        }
         if self.termios.l(ECHO) {
             self.echo(c, echo);
         }
         outcome.signals.push(signal);
     }
 
-    fn canonical(&mut self, c: u8, echo: &mut Vec<u8>) {
+    /// What canonical mode makes of `c`; false if it means only itself.
+    fn canonical(&mut self, c: u8, echo: &mut Vec<u8>) -> bool {
         let t = self.termios;
         if t.is(VERASE, c) {
             self.erase(Erase::Character, echo);
@@ -243,48 +317,54 @@ impl LineDiscipline {
             self.erase(Erase::Word, echo);
         } else if t.is_extended(VLNEXT, c) {
             self.literal = true;
-            if t.l(ECHO) && t.l(ECHOCTL) {
-                self.output.process(&t, b"^\x08", echo);
+            if t.l(ECHO) {
+                self.finish_erasing(echo);
+                if t.l(ECHOCTL) {
+                    self.output.process(&t, b"^\x08", echo);
+                }
             }
         } else if t.is_extended(VREPRINT, c) && t.l(ECHO) {
             self.reprint(c, echo);
         } else if c == b'\n' {
             if t.l(ECHO) || t.l(ECHONL) {
-                self.output.process(&t, b"\n", echo);
+                self.raw(b'\n', echo);
             }
-            self.end_line(Some(c));
+            self.end_line(c, false);
         } else if t.is(VEOF, c) {
-            self.end_line(None);
+            self.end_line(0, true);
         } else if t.is(VEOL, c) || t.is_extended(VEOL2, c) {
             if t.l(ECHO) {
+                self.begin_line();
                 self.echo(c, echo);
             }
-            self.end_line(Some(c));
+            self.end_line(c, false);
         } else {
-            self.ordinary(c, echo);
+            return false;
         }
+        true
     }
 
     /// A character that means only itself.
     fn ordinary(&mut self, c: u8, echo: &mut Vec<u8>) {
         if self.termios.l(ECHO) {
-            if self.line.is_empty() {
-                self.line_column = self.output.column;
-            }
-            if c == b'\n' {
-                self.output.process(&self.termios, b"\n", echo);
-            } else {
-                self.echo(c, echo);
-            }
+            self.finish_erasing(echo);
+            self.begin_line();
+            self.echo(c, echo);
         }
-        let copies = if c == 0xff && self.termios.i(PARMRK) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..copies {
+        self.take(c);
+    }
+
+    fn begin_line(&mut self) {
+        if self.line.is_empty() {
+            self.output.start = self.output.column;
+        }
+    }
+
+    fn take(&mut self, c: u8) {
+        if c == 0xff && self.termios.i(PARMRK) {
             self.store(c);
         }
+        self.store(c);
     }
 
     fn store(&mut self, c: u8) {
@@ -299,89 +379,13 @@ impl LineDiscipline {
         }
     }
 
-    fn end_line(&mut self, end: Option<u8>) {
-        if let Some(c) = end {
-            self.store(c);
-        }
-        self.lines.push_back(self.line.len());
+    fn end_line(&mut self, c: u8, eof: bool) {
+        self.store(c);
+        self.lines.push_back(Line {
+            len: self.line.len(),
+            eof,
+        });
         self.ready.extend(self.line.drain(..));
-    }
-
-    /// Shows `c`, control characters as `^X`.
-    fn echo(&mut self, c: u8, echo: &mut Vec<u8>) {
-        if self.termios.l(ECHOCTL) && is_control(c) && c != b'\t' {
-            self.output.process(&self.termios, &[b'^', c ^ 0x40], echo);
-        } else {
-            self.output.process(&self.termios, &[c], echo);
-        }
-    }
-
-    fn reprint(&mut self, c: u8, echo: &mut Vec<u8>) {
-        self.echo(c, echo);
-        self.output.process(&self.termios, b"\n", echo);
-        self.line_column = self.output.column;
-        let line = core::mem::take(&mut self.line);
-        for &c in &line {
-            self.echo(c, echo);
-        }
-        self.line = line;
-    }
-
-    fn erase(&mut self, what: Erase, echo: &mut Vec<u8>) {
-        let t = self.termios;
-        if self.line.is_empty() {
-            return;
-        }
-        let shows = t.l(ECHO);
-        if what == Erase::Line && !(shows && t.l(ECHOK) && t.l(ECHOKE) && t.l(ECHOE)) {
-            self.line.clear();
-            if shows {
-                self.echo(t.cc[VKILL as usize], echo);
-                if t.l(ECHOK) {
-                    self.output.process(&t, b"\n", echo);
-                }
-            }
-            return;
-        }
-        let mut in_word = false;
-        while let Some(&c) = self.line.iter().rev().find(|&&c| !is_continuation(&t, c)) {
-            if what == Erase::Word {
-                let word = c.is_ascii_alphanumeric() || c == b'_' || c >= 0x80;
-                if in_word && !word {
-                    break;
-                }
-                in_word |= word;
-            }
-            let before = self.end_column();
-            while self
-                .line
-                .pop()
-                .is_some_and(|last| is_continuation(&t, last))
-            {}
-            if shows && what == Erase::Character && !t.l(ECHOE) {
-                self.echo(t.cc[VERASE as usize], echo);
-            } else if shows {
-                let step: &[u8] = if c == b'\t' { b"\x08" } else { b"\x08 \x08" };
-                for _ in self.end_column()..before {
-                    self.output.process(&t, step, echo);
-                }
-            }
-            if what == Erase::Character {
-                break;
-            }
-        }
-    }
-
-    /// The column in which the echo of the line being edited ends.
-    fn end_column(&self) -> usize {
-        self.line
-            .iter()
-            .fold(self.line_column, |column, &c| match c {
-                b'\t' => column + 8 - column % 8,
-                c if is_control(c) => column + if self.termios.l(ECHOCTL) { 2 } else { 0 },
-                c if is_continuation(&self.termios, c) => column,
-                _ => column + 1,
-            })
     }
 }
 

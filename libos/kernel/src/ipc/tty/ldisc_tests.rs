@@ -20,7 +20,14 @@ fn terminal(change: impl FnOnce(&mut Termios)) -> Terminal {
 
 impl Terminal {
     fn type_in(&mut self, bytes: &[u8]) -> &mut Self {
-        self.outcome = self.ldisc.receive(bytes, &mut self.screen);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let mut echo = Vec::new();
+            let (outcome, taken) = self.ldisc.receive(rest, &mut echo);
+            self.screen.append(&mut echo);
+            self.outcome = outcome;
+            rest = &rest[taken..];
+        }
         self
     }
 
@@ -155,11 +162,12 @@ fn interrupt_discards_the_input_and_shows_itself() {
         t.outcome,
         Outcome {
             signals: vec![TtySignal::Interrupt],
-            flush_output: true
+            flushed: true
         }
     );
     assert_eq!(t.read(9), Some(b"d\n".to_vec()));
-    assert_eq!(t.screen, b"x\r\nabc^Cd\r\n");
+    // What was typed in the same moment is not shown any more.
+    assert_eq!(t.screen, b"^Cd\r\n");
 }
 
 #[test]
@@ -170,7 +178,7 @@ fn with_noflsh_a_signal_keeps_the_input() {
         t.outcome,
         Outcome {
             signals: vec![TtySignal::Suspend],
-            flush_output: false
+            flushed: false
         }
     );
     assert_eq!(t.read(9), Some(b"abc\n".to_vec()));
@@ -261,4 +269,85 @@ fn echonl_shows_only_the_end_of_the_line() {
 fn eol_ends_a_line_and_stays_in_it() {
     let mut t = terminal(|t| t.cc[VEOL as usize] = b';');
     assert_eq!(t.type_in(b"a;b").read(9), Some(b"a;".to_vec()));
+}
+
+#[test]
+fn ends_of_file_take_room_and_are_no_bytes() {
+    let mut t = terminal(|_| {});
+    t.type_in(&[4; 4095]);
+    assert_eq!((t.ldisc.room(), t.ldisc.input_len()), (0, 0));
+    assert_eq!(t.read(9), Some(Vec::new()));
+    assert_eq!(t.ldisc.room(), 1);
+    // In raw mode they are zeros, as on Linux.
+    let mut t = terminal(|_| {});
+    t.type_in(b"a\x04\x04");
+    t.ldisc.set_termios(Termios {
+        lflag: 0,
+        ..Termios::default()
+    });
+    assert_eq!(t.read(9), Some(b"a\0\0".to_vec()));
+}
+
+#[test]
+fn a_literal_newline_is_shown_with_a_caret() {
+    let mut t = terminal(|_| {});
+    t.type_in(b"\x16\nb\x7f\x7f\r");
+    let expected = b"^\x08^Jb\x08 \x08\x08 \x08\x08 \x08\r\n";
+    assert_eq!(t.screen, expected);
+    assert_eq!(t.read(9), Some(b"\n".to_vec()));
+}
+
+#[test]
+fn echoprt_shows_what_is_erased_between_slashes() {
+    let mut t = terminal(|t| {
+        t.lflag |= ECHOPRT;
+        t.iflag |= IUTF8;
+    });
+    t.type_in("aé\x01\x7f\x7fb\x7f\x7f\r".as_bytes());
+    assert_eq!(t.screen, "aé^A\\^Aé/b\\ba/\r\n".as_bytes());
+    assert_eq!(t.read(9), Some(b"\n".to_vec()));
+}
+
+#[test]
+fn who_stopped_output_starts_it_again() {
+    let mut t = terminal(|t| t.iflag |= IXANY);
+    t.ldisc.hold(true);
+    t.type_in(b"\x11a\x03");
+    assert!(t.ldisc.is_stopped());
+    t.ldisc.hold(false);
+    assert!(!t.ldisc.is_stopped());
+    assert_eq!(t.ldisc.take_flow_change(), Some(false));
+    t.type_in(b"\x13");
+    t.ldisc.hold(false);
+    assert!(t.ldisc.is_stopped());
+    t.type_in(b"a");
+    assert!(!t.ldisc.is_stopped());
+    assert_eq!(t.ldisc.take_flow_change(), Some(false));
+    assert_eq!(t.ldisc.take_flow_change(), None);
+}
+
+#[test]
+fn leaving_flow_control_starts_output() {
+    let without = |t: &Terminal| Termios {
+        iflag: t.ldisc.termios().iflag & !IXON,
+        ..*t.ldisc.termios()
+    };
+    let mut t = terminal(|_| {});
+    t.type_in(b"\x13");
+    t.ldisc.set_termios(without(&t));
+    assert!(!t.ldisc.is_stopped());
+    t.ldisc.hold(true);
+    t.ldisc.set_termios(Termios::default());
+    t.ldisc.set_termios(without(&t));
+    assert!(t.ldisc.is_stopped());
+}
+
+#[test]
+fn much_echo_is_given_in_pieces() {
+    let mut t = terminal(|t| t.oflag |= XTABS);
+    t.type_in(&[b'\t'; 4000]);
+    let mut echo = Vec::new();
+    let (_, taken) = t.ldisc.receive(&[0x12; 100], &mut echo);
+    assert_eq!(taken, 1);
+    assert_eq!(echo.len(), 32_000 + 4);
 }

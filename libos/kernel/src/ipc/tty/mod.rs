@@ -1,11 +1,13 @@
-//! Terminals: [`ldisc`] is what one makes of the bytes typed, [`terminal`] binds it to programs and to a port,
+//! Terminals: [`ldisc`] is what one makes of the bytes typed, with [`edit`] for the line that they are in; [`terminal`] binds it to programs and to a port,
 //! [`job`] is job control, [`console`] and [`pty`] are the two kinds there are.
 
 mod console;
+mod edit;
 mod ioctl;
 pub mod job;
 pub mod ldisc;
 pub mod output;
+mod port;
 mod pty;
 pub mod terminal;
 pub mod termios;
@@ -25,8 +27,7 @@ pub(super) fn init() -> Result<()> {
     pty::init()?;
     // `/dev/tty`: the caller's controlling terminal, whatever it is.
     let open = |_, flags| {
-        let session = current().process().session().ok_or(Errno::ENXIO)?;
-        let terminal = session.terminal.lock().clone();
+        let terminal = current().process().terminal();
         terminal.ok_or(Errno::ENXIO)?.open(flags)
     };
     register_char("tty", Dev::new(5, 0), 0o666, Arc::new(open))

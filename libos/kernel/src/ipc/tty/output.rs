@@ -18,6 +18,8 @@ pub fn is_continuation(t: &Termios, c: u8) -> bool {
 pub struct Output {
     /// Where the cursor is, counted from 0.
     pub column: usize,
+    /// Where the line being typed begins.
+    pub start: usize,
 }
 
 impl Output {
@@ -32,30 +34,38 @@ impl Output {
         }
     }
 
+    /// A control character as two that can be seen.
+    pub fn show_control(&mut self, c: u8, out: &mut Vec<u8>) {
+        out.extend([b'^', c ^ 0x40]);
+        self.column += 2;
+    }
+
+    /// Back over so many columns of a tab.
+    pub fn back(&mut self, columns: usize, out: &mut Vec<u8>) {
+        out.resize(out.len() + columns, 0x08);
+        self.column = self.column.saturating_sub(columns);
+    }
+
     fn put(&mut self, t: &Termios, c: u8, out: &mut Vec<u8>) {
         match c {
             b'\n' => {
                 if t.o(ONLCR) {
                     out.push(b'\r');
-                    self.column = 0;
-                } else if t.o(ONLRET) {
+                }
+                if t.o(ONLCR) || t.o(ONLRET) {
                     self.column = 0;
                 }
+                self.start = self.column;
                 out.push(b'\n');
             }
             b'\r' => {
                 if t.o(ONOCR) && self.column == 0 {
                     return;
                 }
-                if t.o(OCRNL) {
-                    if t.o(ONLRET) {
-                        self.column = 0;
-                    }
-                    out.push(b'\n');
-                } else {
-                    self.column = 0;
-                    out.push(b'\r');
+                if !t.o(OCRNL) || t.o(ONLRET) {
+                    (self.column, self.start) = (0, 0);
                 }
+                out.push(if t.o(OCRNL) { b'\n' } else { b'\r' });
             }
             b'\t' => {
                 let width = 8 - self.column % 8;

@@ -2,50 +2,36 @@
 
 use super::job::{self, Foreground};
 use super::ldisc::{LineDiscipline, TtySignal};
+use super::port::Port;
 use super::termios::{TOSTOP, Termios};
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{Dev, File, FileOps, PollEvents};
-use crate::process::wait::{PollTable, WaitQueue};
+use crate::process::wait::{Ends, PollTable, WaitQueue};
+use crate::process::{Pid, current, scheduler};
 use crate::user::Buffer;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use linux_raw_sys::general as linux;
-
-/// What lies at the far end of a terminal: a serial line, or the master of a pseudo-terminal.
-pub trait Port: Send + Sync {
-    /// Bytes that [`send`](Self::send) takes without loss.
-    fn room(&self) -> usize;
-    /// Sends bytes; called with the terminal locked.
-    fn send(&self, bytes: &[u8]);
-    /// Bytes sent that have not got anywhere yet (TIOCOUTQ).
-    fn queued(&self) -> usize {
-        0
-    }
-    /// Throws away what is queued; called with the terminal locked.
-    fn flush(&self) {}
-    /// A reader made room for input.
-    fn input_taken(&self) {}
-    /// Whether the terminal may be opened.
-    fn may_open(&self) -> Result<()> {
-        Ok(())
-    }
-    /// The last open file on the terminal is gone.
-    fn last_close(&self) {}
-}
 
 pub(super) struct State {
     pub ldisc: LineDiscipline,
-    pub job: Foreground,
+    /// Whom it controls.
+    pub job: Option<Foreground>,
     pub window: [u16; 4],
     /// The far end is gone for good.
     pub hung_up: bool,
+    /// Only root may open it once more (`TIOCEXCL`).
+    pub exclusive: bool,
     /// Processed output on its way to the port; kept for its memory.
     scratch: Vec<u8>,
+    /// Echo that waits for output to go on, or for room; the newest if there is more than [`ECHO_MAX`].
+    echo: VecDeque<u8>,
 }
 
 /// A terminal.
@@ -59,8 +45,14 @@ pub struct Tty {
     pub(super) readable: Arc<WaitQueue>,
     pub(super) writable: Arc<WaitQueue>,
     opens: AtomicUsize,
+    /// Somebody writes: what one call writes stays together.
+    writing: AtomicBool,
+    /// Who waits for that to end.
+    next_writer: WaitQueue,
 }
 
+/// Echo that is kept while it cannot be shown.
+const ECHO_MAX: usize = 4096;
 /// Bytes taken from a writer at a time: few enough for the stack, and for the line's lock to be held briefly.
 const PIECE: usize = 256;
 /// How much longer output processing can make a piece (a tab is eight spaces).
@@ -73,26 +65,38 @@ impl Tty {
             this: this.clone(),
             state: SpinLock::new(State {
                 ldisc: LineDiscipline::new(termios),
-                job: Foreground::default(),
+                job: None,
                 window: [0; 4],
                 hung_up: false,
+                exclusive: false,
                 scratch: Vec::new(),
+                echo: VecDeque::new(),
             }),
             port,
             readable: Arc::new(WaitQueue::new()),
             writable: Arc::new(WaitQueue::new()),
             opens: AtomicUsize::new(0),
+            writing: AtomicBool::new(false),
+            next_writer: WaitQueue::new(),
         })
     }
 
     /// Opens the terminal; a session leader without one gets it as controlling terminal unless `O_NOCTTY` says no.
     pub fn open(self: &Arc<Self>, flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
         self.port.may_open()?;
-        if self.state.lock().hung_up {
-            return Err(Errno::EIO);
+        {
+            let state = self.state.lock();
+            if state.hung_up {
+                return Err(Errno::EIO);
+            }
+            if state.exclusive && !current().process().creds().is_privileged() {
+                return Err(Errno::EBUSY);
+            }
+            self.opens.fetch_add(1, Ordering::Relaxed);
         }
-        self.opens.fetch_add(1, Ordering::Relaxed);
-        if !flags.contains(OpenFlags::NOCTTY) {
+        self.port.opened();
+        // Who may only write has no claim to what is typed.
+        if !flags.contains(OpenFlags::NOCTTY) && flags.readable() {
             job::acquire_on_open(self);
         }
         Ok(self.clone())
@@ -104,8 +108,8 @@ impl Tty {
     }
 
     /// The process group in the foreground; 0: none.
-    pub fn foreground(&self) -> crate::process::Pid {
-        self.state.lock().job.group
+    pub fn foreground(&self) -> Pid {
+        self.state.lock().job.map_or(0, |job| job.group)
     }
 
     /// Bytes that [`receive`](Self::receive) takes now.
@@ -114,42 +118,45 @@ impl Tty {
     }
 
     /// Bytes typed at the far end. Called from interrupt handlers too.
-    pub fn receive(&self, bytes: &[u8]) {
-        let (outcome, group, has_input) = {
-            let mut state = self.state.lock();
-            let State {
-                ldisc,
-                scratch,
-                job,
-                ..
-            } = &mut *state;
-            scratch.clear();
-            let outcome = ldisc.receive(bytes, scratch);
-            if outcome.flush_output {
-                self.port.flush();
+    pub fn receive(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (outcome, job, has_input) = {
+                let mut state = self.state.lock();
+                let State { ldisc, scratch, .. } = &mut *state;
+                scratch.clear();
+                let (outcome, taken) = ldisc.receive(bytes, scratch);
+                bytes = &bytes[taken..];
+                if outcome.flushed {
+                    state.echo.clear();
+                    self.port.flush();
+                    self.port.tell(linux::TIOCPKT_FLUSHREAD);
+                }
+                state.show(&*self.port);
+                state.settle(&*self.port);
+                (outcome, state.job, state.ldisc.has_input(1))
+            };
+            self.port.sent();
+            if has_input {
+                self.readable.wake_all();
             }
-            if !scratch.is_empty() {
-                self.port.send(scratch);
-            }
-            (outcome, job.group, ldisc.has_input(1))
-        };
-        if has_input {
-            self.readable.wake_all();
-        }
-        // A start character, or a signal, may have released writers.
-        if !self.writable.is_empty() {
+            // A start character, or a signal, may have released writers.
             self.writable.wake_all();
-        }
-        for signal in outcome.signals {
-            job::send(
-                group,
-                match signal {
+            for signal in outcome.signals {
+                let signal = match signal {
                     TtySignal::Interrupt => linux::SIGINT,
                     TtySignal::Quit => linux::SIGQUIT,
                     TtySignal::Suspend => linux::SIGTSTP,
-                },
-            );
+                };
+                job::send(job, signal);
+            }
         }
+    }
+
+    /// Output may have stopped, or may go on.
+    pub(super) fn output_changed(&self) {
+        self.state.lock().settle(&*self.port);
+        self.port.sent();
+        self.writable.wake_all();
     }
 
     /// The far end is gone: readers find the end, writers fail, the session is told.
@@ -157,9 +164,11 @@ impl Tty {
         let job = {
             let mut state = self.state.lock();
             state.hung_up = true;
-            core::mem::take(&mut state.job)
+            state.job.take()
         };
-        job::hang_up(self, job);
+        if let Some(job) = job {
+            job::hang_up(self, job);
+        }
         self.readable.wake_all();
         self.writable.wake_all();
     }
@@ -167,17 +176,13 @@ impl Tty {
     /// Takes out what one read gives now, at most a line in canonical mode; `None`: nothing.
     fn take(&self, buf: &mut Buffer<'_>) -> Option<Result<usize>> {
         let mut state = self.state.lock();
-        if !state.ldisc.has_input(1) {
-            return state.hung_up.then_some(Ok(0));
+        if state.hung_up {
+            return Some(Ok(0));
         }
-        let (front, back) = state.ldisc.readable();
-        let copied = buf.put(front).map(|n| {
-            if n == front.len() {
-                n + buf.put(back).unwrap_or(0)
-            } else {
-                n
-            }
-        });
+        if !state.ldisc.has_input(1) {
+            return None;
+        }
+        let copied = buf.put_both(state.ldisc.readable());
         if let Ok(n) = copied {
             state.ldisc.consume(n);
         }
@@ -241,20 +246,28 @@ impl Tty {
         }
     }
 
+    /// The right to write until it is dropped.
+    fn turn_to_write(&self, file: &File) -> Result<Turn<'_>> {
+        let take = || (!self.writing.swap(true, Ordering::Acquire)).then_some(());
+        match take() {
+            Some(()) => {}
+            None if file.nonblocking() => return Err(Errno::EAGAIN),
+            None => self.next_writer.wait_turn(None, Ends::AtSignal, take)?,
+        }
+        Ok(Turn(self))
+    }
+
     fn write_output(&self, file: &File, buf: &mut Buffer<'_>) -> Result<usize> {
+        let _turn = self.turn_to_write(file)?;
         let mut done = 0;
         let mut piece = [0u8; PIECE];
-        while !buf.is_empty() {
+        loop {
             let ready = || {
-                let state = self.state.lock();
+                let mut state = self.state.lock();
                 if state.hung_up {
                     return Some(Err(Errno::EIO));
                 }
-                let room = if state.ldisc.is_stopped() {
-                    0
-                } else {
-                    self.port.room() / EXPANSION
-                };
+                let room = state.room_for_output(&*self.port);
                 (room > 0).then_some(Ok(room))
             };
             let room = match file.nonblocking() {
@@ -269,13 +282,73 @@ impl Tty {
                     scratch.clear();
                     ldisc.process_output(&piece[..n], scratch);
                     self.port.send(scratch);
+                    drop(state);
+                    self.port.sent();
                     done += n;
                 }
                 Err(_) if done > 0 => break,
                 Err(e) => return Err(e),
             }
+            if buf.is_empty() || scheduler::give_way() || current().signal_pending() {
+                break;
+            }
         }
         Ok(done)
+    }
+}
+
+/// Somebody's turn to write.
+struct Turn<'a>(&'a Tty);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.writing.store(false, Ordering::Release);
+        self.0.next_writer.wake_one();
+        self.0.writable.wake_all();
+    }
+}
+
+impl State {
+    /// Shows the echo in `scratch`, or keeps it for later.
+    fn show(&mut self, port: &dyn Port) {
+        let now = match self.echo.is_empty() && !self.ldisc.is_stopped() {
+            true => self.scratch.len().min(port.room()),
+            false => 0,
+        };
+        if now > 0 {
+            port.send(&self.scratch[..now]);
+        }
+        let rest = &self.scratch[now..];
+        let rest = &rest[rest.len().saturating_sub(ECHO_MAX)..];
+        let over = (self.echo.len() + rest.len()).saturating_sub(ECHO_MAX);
+        self.echo.drain(..over);
+        self.echo.extend(rest);
+    }
+
+    /// After what may have stopped output, started it or made room for it: tells of it, and shows the echo that waits.
+    pub fn settle(&mut self, port: &dyn Port) {
+        match self.ldisc.take_flow_change() {
+            Some(true) => port.tell(linux::TIOCPKT_STOP),
+            Some(false) => port.tell(linux::TIOCPKT_START),
+            None => {}
+        }
+        while !self.echo.is_empty() && !self.ldisc.is_stopped() {
+            let (front, _) = self.echo.as_slices();
+            let n = front.len().min(port.room());
+            if n == 0 {
+                return;
+            }
+            port.send(&front[..n]);
+            self.echo.drain(..n);
+        }
+    }
+
+    /// Bytes that a program may write now. Echo goes before them.
+    fn room_for_output(&mut self, port: &dyn Port) -> usize {
+        match self.ldisc.is_stopped() || !self.echo.is_empty() {
+            true => 0,
+            false => port.room() / EXPANSION,
+        }
     }
 }
 
@@ -292,6 +365,9 @@ impl FileOps for Tty {
         if self.state.lock().ldisc.termios().l(TOSTOP) {
             job::check_background(self, linux::SIGTTOU)?;
         }
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.write_output(file, buf)
     }
 
@@ -300,7 +376,7 @@ impl FileOps for Tty {
             table.register(&self.readable);
             table.register(&self.writable);
         }
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if state.hung_up {
             return PollEvents::IN
                 | PollEvents::RDNORM
@@ -314,14 +390,14 @@ impl FileOps for Tty {
         if state.ldisc.has_input(if time == 0 { min } else { 1 }) {
             events |= PollEvents::IN | PollEvents::RDNORM;
         }
-        if !state.ldisc.is_stopped() && self.port.room() >= EXPANSION {
+        if !self.writing.load(Ordering::Relaxed) && state.room_for_output(&*self.port) > 0 {
             events |= PollEvents::OUT | PollEvents::WRNORM;
         }
         events
     }
 
-    fn ioctl(&self, _file: &File, cmd: u32, arg: usize) -> Result<usize> {
-        super::ioctl::ioctl(self, cmd, arg)
+    fn ioctl(&self, file: &File, cmd: u32, arg: usize) -> Result<usize> {
+        super::ioctl::ioctl(self, file.flags(), cmd, arg)
     }
 
     fn release(&self, _file: &File) {

@@ -1,21 +1,17 @@
-//! What all kinds of System V objects have in common: keys, numbers, owners.
+//! What all kinds of System V objects have in common: commands, owners, permissions.
 
-use crate::base::{Errno, Result, SpinLock};
+use crate::base::{Errno, Result};
 use crate::process::{Credentials, current};
 use crate::user::Plain;
-use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 
 pub const IPC_CREAT: i32 = 0o1000;
 pub const IPC_EXCL: i32 = 0o2000;
 pub const IPC_RMID: i32 = 0;
 pub const IPC_SET: i32 = 1;
 pub const IPC_STAT: i32 = 2;
-const IPC_PRIVATE: i32 = 0;
+pub const IPC_PRIVATE: i32 = 0;
 /// A command's bit for the structures of today, which are the only ones here.
 pub const IPC_64: i32 = 0x100;
-/// Objects of a kind (Linux's `SHMMNI`).
-const MOST: usize = 4096;
 pub const READ: u32 = 4;
 pub const WRITE: u32 = 2;
 
@@ -38,7 +34,8 @@ unsafe impl Plain for Permissions {}
 const _: () = assert!(size_of::<Permissions>() == 48);
 
 impl Permissions {
-    fn new(key: i32, flags: i32) -> Self {
+    /// Those of a new object of the caller's.
+    pub fn new(key: i32, flags: i32) -> Self {
         let creds = current().process().creds();
         Permissions {
             key,
@@ -90,91 +87,6 @@ impl Permissions {
     pub fn set(&mut self, new: &Permissions) {
         (self.uid, self.gid) = (new.uid, new.gid);
         self.mode = self.mode & !0o777 | new.mode & 0o777;
-    }
-}
-
-/// An object of some kind.
-pub trait Object {
-    fn permissions(&self) -> Permissions;
-    /// It was removed and nobody uses it any more.
-    fn is_gone(&self) -> bool;
-}
-
-struct Objects<T> {
-    by_id: BTreeMap<i32, Arc<T>>,
-    last: i32,
-}
-
-/// All objects of a kind.
-pub struct Registry<T>(SpinLock<Objects<T>>);
-
-impl<T: Object> Registry<T> {
-    pub const fn new() -> Self {
-        Registry(SpinLock::new(Objects {
-            by_id: BTreeMap::new(),
-            last: 0,
-        }))
-    }
-
-    /// `shmget` and its kin: finds the object of `key`, or makes it. `fits` checks a found one.
-    pub fn get(
-        &self,
-        key: i32,
-        flags: i32,
-        fits: impl FnOnce(&T) -> Result<()>,
-        make: impl FnOnce(Permissions) -> Result<T>,
-    ) -> Result<usize> {
-        let mut objects = self.0.lock();
-        objects.by_id.retain(|_, object| !object.is_gone());
-        let found = objects
-            .by_id
-            .iter()
-            .find(|(_, object)| key != IPC_PRIVATE && object.permissions().key == key);
-        if let Some((&id, object)) = found {
-            if flags & IPC_CREAT != 0 && flags & IPC_EXCL != 0 {
-                return Err(Errno::EEXIST);
-            }
-            // Bits that the caller asks for, from whichever class it gives them.
-            let want = (flags >> 6 | flags >> 3 | flags) as u32 & 7;
-            object.permissions().check(want & (READ | WRITE))?;
-            fits(object)?;
-            return Ok(id as usize);
-        }
-        if key != IPC_PRIVATE && flags & IPC_CREAT == 0 {
-            return Err(Errno::ENOENT);
-        }
-        if objects.by_id.len() >= MOST {
-            return Err(Errno::ENOSPC);
-        }
-        let object = Arc::new(make(Permissions::new(key, flags))?);
-        // Numbers are not used again before all others were: a stale one should be an error.
-        let id = objects.last.checked_add(1).unwrap_or(0);
-        objects.last = id;
-        objects.by_id.insert(id, object);
-        Ok(id as usize)
-    }
-
-    /// The object with number `id`.
-    pub fn find(&self, id: i32) -> Result<Arc<T>> {
-        let object = self.0.lock().by_id.get(&id).cloned();
-        object
-            .filter(|object| !object.is_gone())
-            .ok_or(Errno::EINVAL)
-    }
-
-    /// The first object that `wanted` says yes to.
-    pub fn search(&self, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
-        let objects = self.0.lock();
-        objects
-            .by_id
-            .values()
-            .find(|object| wanted(object))
-            .cloned()
-    }
-
-    /// Forgets what is gone.
-    pub fn sweep(&self) {
-        self.0.lock().by_id.retain(|_, object| !object.is_gone());
     }
 }
 
