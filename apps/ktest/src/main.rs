@@ -19,6 +19,7 @@ mod clocks;
 mod descriptors;
 mod directories;
 mod events;
+mod excess;
 mod exec;
 mod faults;
 mod files;
@@ -86,6 +87,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("shortage", shortage::TESTS),
     ("procfs", procfs::TESTS),
     ("hostile", hostile::TESTS),
+    ("excess", excess::TESTS),
     ("stress", stress::TESTS),
     ("fuzz", fuzz::TESTS),
 ];

@@ -45,6 +45,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),
     ("hostile", TestKind::Syscalls),
+    ("excess", TestKind::Syscalls),
     ("shortage", TestKind::Memory),
     ("stress", TestKind::Stress),
     ("fuzz", TestKind::Stress),

@@ -3,12 +3,12 @@
 //! It is what gives a file a path, what mounts hang on, and the cache that makes a path walk a few hash probes.
 
 use super::inode::Inode;
+use super::name_table::NameTable;
 use super::sleep_lock::SleepLock;
 use super::types::Name;
-use crate::base::SpinLock;
+use crate::base::{Result, SpinLock};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use hashbrown::HashTable;
 
 /// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
 pub fn hash_name(name: &[u8]) -> u64 {
@@ -47,13 +47,19 @@ struct Child {
     dentry: Arc<Dentry>,
 }
 
+impl Child {
+    fn hash(&self) -> u64 {
+        hash_name(self.name.as_bytes())
+    }
+}
+
 pub struct Dentry {
     pub(super) inode: Arc<dyn Inode>,
     /// Name and parent; `rename` changes both. Leaf lock.
     place: SpinLock<Place>,
     /// Children that have been looked up. Taken alone, or inside nothing but [`dir_lock`](Self::dir_lock).
-    children: SpinLock<HashTable<Child>>,
-    /// For directories: held while entries change and while a lookup that missed the cache fills it.
+    children: SpinLock<NameTable<Child>>,
+    /// For directories: held while entries change and while a lookup that missed the cache fills it. Only its holder adds children.
     pub(super) dir_lock: SleepLock,
     /// How many mounts hang here, so that a walk need not ask the mount table.
     pub(super) mounts: AtomicU32,
@@ -79,7 +85,7 @@ impl Dentry {
                 name: Name::new(name),
                 parent,
             }),
-            children: SpinLock::new(HashTable::new()),
+            children: SpinLock::new(NameTable::new()),
             dir_lock: SleepLock::new(),
             mounts: AtomicU32::new(0),
             unlinked: AtomicBool::new(false),
@@ -115,47 +121,53 @@ impl Dentry {
             .map(|c| c.dentry.clone())
     }
 
-    /// Makes a child and remembers it. The caller holds `dir_lock` of `self` and knows that there is none of that name.
-    pub fn add(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
-        let child = Self::uncached(self, name, inode);
-        self.insert(name, child.clone());
-        child
+    /// Makes sure that there is room for one more child. What is to be done on the disk is done between this and [`add`](Self::add)
+    /// or [`adopt`](Self::adopt), which then succeed: with two dentries a directory would be two. The caller holds `dir_lock`.
+    pub fn reserve(&self, name: &[u8]) -> Result<()> {
+        self.children.lock().reserve(hash_name(name), Child::hash)
     }
 
-    fn insert(&self, name: &[u8], dentry: Arc<Dentry>) {
+    /// Makes a child and remembers it. The caller holds `dir_lock` of `self` and knows that there is none of that name.
+    pub fn add(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
+        let child = Self::uncached(self, name, inode);
+        self.insert(name, child.clone())?;
+        Ok(child)
+    }
+
+    fn insert(&self, name: &[u8], dentry: Arc<Dentry>) -> Result<()> {
         let child = Child {
             name: Name::new(name),
             dentry,
         };
-        let rehash = |c: &Child| hash_name(c.name.as_bytes());
-        let mut children = self.children.lock();
-        // A cache may forget: without memory for the entry, the file system is asked the next time.
-        if children.try_reserve(1, rehash).is_ok() {
-            children.insert_unique(hash_name(name), child, rehash);
-        }
+        self.children
+            .lock()
+            .insert(hash_name(name), child, Child::hash)
     }
 
     /// Forgets a child; returns it if the cache had it. The caller holds `dir_lock` of `self`.
     pub fn forget(&self, name: &[u8]) -> Option<Arc<Dentry>> {
-        let mut children = self.children.lock();
-        let entry = children
-            .find_entry(hash_name(name), |c| c.name.as_bytes() == name)
-            .ok()?;
-        let (child, _) = entry.remove();
-        drop(children);
-        Some(child.dentry)
+        let same = |c: &Child| c.name.as_bytes() == name;
+        let child = self.children.lock().remove(hash_name(name), same);
+        Some(child?.dentry)
+    }
+
+    /// As [`forget`](Self::forget), of a child that is to be [adopted](Self::adopt): what has been reserved for that stays.
+    pub fn give_away(&self, name: &[u8]) {
+        let same = |c: &Child| c.name.as_bytes() == name;
+        let child = self.children.lock().take(hash_name(name), same);
+        drop(child);
     }
 
     /// Moves `child` from wherever it was to `name` in `self`. The caller holds both directories' `dir_lock` and has
     /// made both names free in the cache.
-    pub fn adopt(self: &Arc<Self>, name: &[u8], child: Arc<Dentry>) {
+    pub fn adopt(self: &Arc<Self>, name: &[u8], child: Arc<Dentry>) -> Result<()> {
         let old = {
             let mut place = child.place.lock();
             place.name = Name::new(name);
             place.parent.replace(self.clone())
         };
         drop(old);
-        self.insert(name, child);
+        self.insert(name, child)
     }
 
     /// Whether `self` is `other` or lies below it.
@@ -172,12 +184,17 @@ impl Dentry {
         }
     }
 
-    /// Empties the cache below `self`: parent and child refer to each other, so an unmounted tree must be taken apart.
-    pub fn dissolve(&self) {
-        let mut pending: alloc::vec::Vec<Arc<Dentry>> =
-            self.children.lock().drain().map(|c| c.dentry).collect();
-        while let Some(dentry) = pending.pop() {
-            pending.extend(dentry.children.lock().drain().map(|c| c.dentry));
+    /// Empties the cache below `self`, of which nobody has anything: parent and child refer to each other, so an unmounted tree
+    /// must be taken apart.
+    pub fn dissolve(self: &Arc<Self>) {
+        let mut at = self.clone();
+        loop {
+            let child = at.children.lock().pop();
+            at = match (child, at.parent()) {
+                (Some(child), _) => child.dentry,
+                (None, Some(parent)) => parent,
+                (None, None) => return,
+            };
         }
     }
 }

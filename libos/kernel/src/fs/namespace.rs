@@ -57,10 +57,11 @@ pub fn create_locked(
     check_create(dir, scope)?;
     let is_dir = matches!(kind, NewKind::Directory);
     let new = new_inode(&**dir.inode(), scope, kind, perm)?;
+    dir.dentry.reserve(name)?;
     let inode = dir.inode().create(name, &new)?;
     let path = Path {
         mount: dir.mount.clone(),
-        dentry: dir.dentry.add(name, inode),
+        dentry: dir.dentry.add(name, inode)?,
     };
     notify::child(dir, name, Event::CREATE, is_dir);
     Ok(path)
@@ -161,8 +162,9 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     if target.inode().kind() == FileType::Directory {
         return Err(Errno::EPERM);
     }
+    dir.dentry.reserve(name)?;
     dir.inode().link(name, target.inode())?;
-    dir.dentry.add(name, target.inode().clone());
+    dir.dentry.add(name, target.inode().clone())?;
     notify::child(&dir, name, Event::CREATE, false);
     Ok(())
 }
@@ -280,15 +282,19 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
     } else {
         RenameHow::Replace
     };
+    b.reserve(to.name)?;
+    if how == Rename::Exchange {
+        a.reserve(from.name)?;
+    }
     from.dir
         .inode()
         .rename(from.name, to.dir.inode(), to.name, action)?;
 
-    a.forget(from.name);
-    b.forget(to.name);
-    b.adopt(to.name, moved.dentry.clone());
+    a.give_away(from.name);
+    b.give_away(to.name);
+    b.adopt(to.name, moved.dentry.clone())?;
     match target {
-        Some(other) if how == Rename::Exchange => a.adopt(from.name, other.dentry),
+        Some(other) if how == Rename::Exchange => a.adopt(from.name, other.dentry)?,
         Some(victim) => {
             victim.dentry.mark_unlinked();
             notify::removed(&victim);

@@ -260,7 +260,7 @@ pub fn locked_child(parent: &Path, name: &[u8]) -> Result<Path> {
         None => {
             let inode = parent.inode().lookup(name)?;
             if parent.mount.fs.caches_names() {
-                parent.dentry.add(name, inode)
+                parent.dentry.add(name, inode)?
             } else {
                 super::dentry::Dentry::uncached(&parent.dentry, name, inode)
             }

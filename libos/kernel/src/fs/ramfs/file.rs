@@ -4,9 +4,9 @@
 //! be on a mapping of this very file.
 
 use super::Shared;
-use super::pages::PageTree;
 use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result, SpinLock};
 use crate::fs::inode::{Allocate, MappedFor, SeekFor, WriteAt};
+use crate::fs::radix::Radix;
 use crate::fs::sleep_lock::SleepLock;
 use crate::memory::frames::{self, Frame, Piece};
 use crate::user::Buffer;
@@ -25,6 +25,8 @@ pub mod seal {
     pub const FUTURE_WRITE: u32 = 16;
     pub const ALL: u32 = 31;
 }
+
+type PageTree = Radix<Frame, 64>;
 
 struct Data {
     tree: PageTree,
@@ -256,7 +258,7 @@ impl Contents {
                     frame.zero_range(within, PAGE_SIZE);
                 }
             }
-            fs.refund(data.tree.remove(index + (within > 0) as u64, u64::MAX));
+            fs.refund(drop_pages(&mut data.tree, index + (within > 0) as u64, u64::MAX));
         } else {
             self.size.store(size, Ordering::Release);
         }
@@ -307,7 +309,7 @@ impl Contents {
                 .inspect_err(|_| {
                     let mut data = self.data.lock();
                     for &(first, end) in &filled {
-                        fs.refund(data.tree.remove(first, end));
+                        fs.refund(drop_pages(&mut data.tree, first, end));
                     }
                 })?;
             match filled.last_mut() {
@@ -347,7 +349,7 @@ impl Contents {
             zero(first, head, PAGE_SIZE);
         }
         zero(last, 0, tail);
-        fs.refund(data.tree.remove(first + (head > 0) as u64, last));
+        fs.refund(drop_pages(&mut data.tree, first + (head > 0) as u64, last));
         Ok(())
     }
 
@@ -378,7 +380,7 @@ impl Contents {
         let start = |index: u64| (index << PAGE_SHIFT).max(offset);
         match what {
             SeekFor::Data if offset < packed => Ok(offset),
-            SeekFor::Data => match data.tree.next_page(index).map(start) {
+            SeekFor::Data => match data.tree.find_from(index, &mut |i, _| Some(i)).map(start) {
                 Some(at) if at < size => Ok(at),
                 _ => Err(Errno::ENXIO),
             },
@@ -437,8 +439,15 @@ impl Contents {
 
     /// Gives every page back; returns how many.
     pub fn clear(&mut self) -> usize {
-        self.data.get_mut().tree.remove(0, u64::MAX)
+        drop_pages(&mut self.data.get_mut().tree, 0, u64::MAX)
     }
+}
+
+/// Drops the pages `from..to`; returns how many there were.
+fn drop_pages(tree: &mut PageTree, from: u64, to: u64) -> usize {
+    let before = tree.count();
+    tree.remove(from, to, usize::MAX, &mut drop);
+    before - tree.count()
 }
 
 impl Data {

@@ -203,6 +203,9 @@ impl Inode for RamInode {
                 self.relink(-shift);
                 to.relink(shift);
             }
+            (RenameHow::Replace, None) if core::ptr::eq(self, &*to) => {
+                self.dir()?.lock().rename(old, new)?;
+            }
             (RenameHow::Replace, None) => {
                 to.dir()?.lock().insert(new, moved.clone())?;
                 self.dir()?.lock().remove(old)?;
@@ -219,16 +222,14 @@ impl Inode for RamInode {
 
     fn readdir(&self, cookie: u64, sink: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
         self.accessed();
-        for (next, name, inode) in self.dir()?.lock().after(cookie) {
-            if !sink(DirEntry {
+        self.dir()?.lock().after(cookie, &mut |next, name, inode| {
+            sink(DirEntry {
                 name,
                 ino: inode.ino,
                 kind: inode.kind(),
                 next,
-            }) {
-                break;
-            }
-        }
+            })
+        });
         Ok(())
     }
 

@@ -6,7 +6,6 @@ mod dir;
 mod file;
 mod inode;
 mod node;
-mod pages;
 #[cfg(test)]
 mod tests;
 

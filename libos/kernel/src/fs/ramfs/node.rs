@@ -34,7 +34,7 @@ pub enum Body {
 
 impl Body {
     pub fn directory() -> Body {
-        Body::Dir(SpinLock::new(Dir::new()))
+        Body::Dir(SpinLock::new(Dir::default()))
     }
 
     /// A file whose contents lie in the image.
@@ -76,17 +76,7 @@ impl Drop for RamInode {
                 let pages = contents.clear();
                 self.fs.refund(pages);
             }
-            // A tree that goes as a whole (umount) is taken apart without a recursion as deep as it is.
-            Body::Dir(dir) => {
-                let mut below = dir.get_mut().take_all();
-                while let Some(inode) = below.pop() {
-                    if let Some(mut inode) = Arc::into_inner(inode)
-                        && let Body::Dir(dir) = &mut inode.body
-                    {
-                        below.append(&mut dir.get_mut().take_all());
-                    }
-                }
-            }
+            Body::Dir(dir) => core::mem::take(dir.get_mut()).take_apart(),
             _ => {}
         }
     }
