@@ -32,6 +32,7 @@ mod limits;
 mod links;
 mod mappings;
 mod metadata;
+mod mounts;
 mod owners;
 mod pipes;
 mod procfs;
@@ -73,6 +74,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("links", links::TESTS),
     ("metadata", metadata::TESTS),
     ("owners", owners::TESTS),
+    ("mounts", mounts::TESTS),
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),

@@ -38,6 +38,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("links", TestKind::Syscalls),
     ("metadata", TestKind::Syscalls),
     ("owners", TestKind::Syscalls),
+    ("mounts", TestKind::Syscalls),
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),
     ("events", TestKind::Syscalls),

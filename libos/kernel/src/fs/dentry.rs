@@ -108,6 +108,18 @@ impl Dentry {
         self.unlinked.store(true, Ordering::Relaxed);
     }
 
+    /// Calls `f` while the name of `self` is neither removed nor changed.
+    pub fn with_name_kept<T>(&self, f: impl FnOnce() -> T) -> T {
+        loop {
+            let parent = self.parent();
+            let _changing = parent.as_ref().map(|p| p.dir_lock.lock());
+            // It may have been moved meanwhile.
+            if parent.as_ref().map(Arc::as_ptr) == self.parent().as_ref().map(Arc::as_ptr) {
+                return f();
+            }
+        }
+    }
+
     /// Whether a mount hangs here.
     pub fn is_mountpoint(&self) -> bool {
         self.mounts.load(Ordering::Acquire) != 0

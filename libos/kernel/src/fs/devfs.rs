@@ -3,7 +3,7 @@
 //! `/dev` is a file system in memory whose nodes the kernel makes; a node made elsewhere with `mknod` opens the same device.
 
 use super::file::FileOps;
-use super::mount::Mount;
+use super::mount::Super;
 use super::ramfs::{Body, RamFs, RamInode};
 use super::types::{Dev, OpenFlags};
 use crate::base::sync::Once;
@@ -33,8 +33,6 @@ struct Registered {
 
 static CHAR_DEVICES: SpinLock<BTreeMap<Dev, Registered>> = SpinLock::new(BTreeMap::new());
 static DEV: Once<Arc<RamFs>> = Once::new();
-/// Where it is mounted, for names that go away again.
-static MOUNT: Once<Arc<Mount>> = Once::new();
 
 /// The file system at `/dev`, made on first use.
 pub fn file_system() -> &'static Arc<RamFs> {
@@ -70,8 +68,12 @@ pub fn file_system() -> &'static Arc<RamFs> {
     })
 }
 
-pub(super) fn set_mount(mount: Arc<Mount>) {
-    MOUNT.call_once(|| mount);
+/// The same with the tree of its names, wherever it is mounted.
+pub fn superblock() -> Arc<Super> {
+    static SUPER: Once<Arc<Super>> = Once::new();
+    SUPER
+        .call_once(|| Super::new(file_system().clone()))
+        .clone()
 }
 
 /// Registers a character device and gives it a name in `/dev` (`tty`, `pts/0`). May be called before `fs::init`.
@@ -143,12 +145,13 @@ pub fn remove_node(name: &str) {
         return;
     };
     // The name may be in the dentry cache, if anybody can have looked.
-    let dentry = MOUNT.get().and_then(|mount| {
-        let parts = name.split('/').count() - 1;
-        name.split('/')
-            .take(parts)
-            .try_fold(mount.root.clone(), |at, part| at.cached(part.as_bytes()))
-    });
+    let parts = name.split('/').count() - 1;
+    let dentry = name
+        .split('/')
+        .take(parts)
+        .try_fold(superblock().root.clone(), |at, part| {
+            at.cached(part.as_bytes())
+        });
     let _changing = dentry.as_ref().map(|d| d.dir_lock.lock());
     if dir.unlink(last.as_bytes()).is_ok()
         && let Some(gone) = dentry.as_ref().and_then(|d| d.forget(last.as_bytes()))

@@ -49,7 +49,12 @@ fn identity(inode: &dyn Inode) -> (u64, u64) {
 }
 
 fn name(path: &Path) -> String {
-    String::from_utf8_lossy(&path::describe(path, &super::root())).into_owned()
+    // The path of no file that can be opened by it.
+    const TOO_LONG: &str = "//toolong";
+    match path::describe(path, &super::root()) {
+        Ok(name) => String::from_utf8_lossy(&name.text).into_owned(),
+        Err(_) => TOO_LONG.into(),
+    }
 }
 
 impl PageSource for FilePages {

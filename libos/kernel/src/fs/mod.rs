@@ -75,15 +75,10 @@ pub fn init(archive: &'static [u8], programs: &[&[u8]]) -> Result<()> {
     devices::register()?;
     let root = ROOT.call_once(|| Mount::first(rootfs::build(archive, programs), "rootfs"));
     let dev = walk::child(root, b"dev")?;
-    devfs::set_mount(mount::mount(
-        devfs::file_system().clone(),
-        &dev,
-        "devtmpfs",
-        MountFlags::NOSUID,
-    )?);
+    mount::mount(devfs::superblock(), &dev, "devtmpfs", MountFlags::NOSUID)?;
     let proc = walk::child(root, b"proc")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount::mount(procfs::file_system(), &proc, "proc", flags)?;
+    mount::mount(procfs::superblock(), &proc, "proc", flags)?;
     Ok(())
 }
 

@@ -169,6 +169,11 @@ impl<'a> Walk<'a> {
             if let Some(parent) = self.at.dentry.parent()
                 && !Arc::ptr_eq(&self.at.dentry, &self.at.mount.root)
             {
+                // What has been moved out of what a bind mount shows does not lead to the rest.
+                let mount = &self.at.mount;
+                if !Arc::ptr_eq(&mount.root, &mount.sb.root) && !parent.is_within(&mount.root) {
+                    return Err(Errno::ENOENT);
+                }
                 self.at.dentry = parent;
                 mount::cross(&mut self.at);
                 return Ok(());
@@ -235,7 +240,7 @@ fn bare_child(parent: &Path, name: &[u8]) -> Result<Path> {
     let dentry = match parent.dentry.cached(name) {
         Some(dentry) => dentry,
         None if name.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
-        None if !parent.mount.fs.caches_names() => {
+        None if !parent.mount.sb.caches_names => {
             let inode = parent.inode().lookup(name)?;
             super::dentry::Dentry::uncached(&parent.dentry, name, inode)
         }
@@ -259,7 +264,7 @@ pub fn locked_child(parent: &Path, name: &[u8]) -> Result<Path> {
         Some(dentry) => dentry,
         None => {
             let inode = parent.inode().lookup(name)?;
-            if parent.mount.fs.caches_names() {
+            if parent.mount.sb.caches_names {
                 parent.dentry.add(name, inode)?
             } else {
                 super::dentry::Dentry::uncached(&parent.dentry, name, inode)

@@ -19,6 +19,7 @@ mod tree;
 pub use system::load_averages;
 
 use super::inode::{FileSystem, FsStat, Inode};
+use super::mount::Super;
 use super::ramfs::anonymous_dev;
 use super::types::Dev;
 use crate::base::sync::Once;
@@ -30,8 +31,9 @@ const PROC_MAGIC: u64 = 0x9fa0;
 struct ProcFs;
 
 /// There is one `/proc`, however often it is mounted.
-pub fn file_system() -> Arc<dyn FileSystem> {
-    Arc::new(ProcFs)
+pub fn superblock() -> Arc<Super> {
+    static SUPER: Once<Arc<Super>> = Once::new();
+    SUPER.call_once(|| Super::new(Arc::new(ProcFs))).clone()
 }
 
 fn dev() -> Dev {

@@ -6,7 +6,7 @@ use crate::fs::caller;
 use crate::fs::inode::DirEntry;
 use crate::fs::path::{self, Path};
 use crate::fs::permission::{self, EXEC};
-use crate::fs::types::FileType;
+use crate::fs::types::{FileType, PATH_MAX};
 use crate::fs::walk::Follow;
 use crate::user::UserPtr;
 use alloc::vec::Vec;
@@ -97,13 +97,23 @@ pub fn sys_getcwd(buf: UserPtr<u8>, len: usize) -> Result<usize> {
     if cwd.dentry.is_unlinked() {
         return Err(Errno::ENOENT);
     }
-    let mut text = path::describe(&cwd, &context.root());
+    let described = path::describe(&cwd, &context.root())?;
+    let mark: &[u8] = match described.reached {
+        true => b"",
+        false => b"(unreachable)",
+    };
+    let mut text = described.text;
     text.push(0);
-    if text.len() > len {
+    let total = mark.len() + text.len();
+    if total > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    if total > len {
         return Err(Errno::ERANGE);
     }
-    buf.write_slice(&text)?;
-    Ok(text.len())
+    buf.write_slice(mark)?;
+    buf.offset(mark.len()).write_slice(&text)?;
+    Ok(total)
 }
 
 /// `EACCES` or `ENOTDIR` if nobody can stand there.

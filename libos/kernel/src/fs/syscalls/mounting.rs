@@ -2,8 +2,7 @@
 
 use super::at::{AT_FDCWD, At, read_path};
 use crate::base::{Errno, PAGE_SIZE, Result};
-use crate::fs::inode::FileSystem;
-use crate::fs::mount::{self, MountFlags, Unmount};
+use crate::fs::mount::{self, MountFlags, Super, Unmount};
 use crate::fs::ramfs::{RamFs, RamInode};
 use crate::fs::walk::Follow;
 use crate::fs::{caller, devfs, procfs};
@@ -67,18 +66,18 @@ fn parse_size(text: &str) -> Result<usize> {
     n.checked_mul(scale).ok_or(Errno::EINVAL)
 }
 
-fn new_file_system(kind: &[u8], data: &str) -> Result<Arc<dyn FileSystem>> {
+fn new_file_system(kind: &[u8], data: &str) -> Result<Arc<Super>> {
     match kind {
         b"tmpfs" | b"ramfs" => {
             let options = parse_tmpfs(data)?;
-            Ok(RamFs::new(
+            Ok(Super::new(RamFs::new(
                 "tmpfs",
                 options.pages.unwrap_or_else(RamFs::default_pages),
                 options.perm,
-            ))
+            )))
         }
-        b"proc" => Ok(procfs::file_system()),
-        b"devtmpfs" => Ok(devfs::file_system().clone()),
+        b"proc" => Ok(procfs::superblock()),
+        b"devtmpfs" => Ok(devfs::superblock()),
         _ => Err(Errno::ENODEV),
     }
 }
@@ -103,10 +102,16 @@ pub fn sys_mount(
             return Err(Errno::EINVAL);
         }
         if flags & MS_BIND == 0
-            && place.mount.fs.name() == "tmpfs"
+            && place.mount.fs().name() == "tmpfs"
             && let Some(pages) = parse_tmpfs(&data)?.pages
         {
-            let root = place.mount.root.inode.as_any().downcast_ref::<RamInode>();
+            let root = place
+                .mount
+                .sb
+                .root
+                .inode
+                .as_any()
+                .downcast_ref::<RamInode>();
             root.ok_or(Errno::EINVAL)?.set_fs_limit(pages)?;
         }
         place.mount.set_flags(mount_flags);

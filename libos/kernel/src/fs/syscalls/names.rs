@@ -139,7 +139,7 @@ pub fn sys_readlinkat(
     };
     let text = match link.inode().read_link()? {
         Link::Text(text) => text,
-        Link::Jump(path) => crate::fs::path::describe(&path, &caller::context().root()),
+        Link::Jump(path) => crate::fs::path::describe(&path, &caller::context().root())?.text,
     };
     let n = text.len().min(len);
     buf.write_slice(&text[..n])?;

@@ -113,7 +113,7 @@ pub fn sys_statx(
 
 fn statfs_words(mount: &Mount) -> Result<StatfsWords> {
     const ST_VALID: u64 = 0x20;
-    let s = mount.fs.stat()?;
+    let s = mount.fs().stat()?;
     let mut w = [0u64; 15];
     w[0] = s.magic;
     w[1] = s.block_size;
@@ -122,7 +122,7 @@ fn statfs_words(mount: &Mount) -> Result<StatfsWords> {
     w[4] = s.free;
     w[5] = s.files;
     w[6] = s.files_free;
-    w[7] = mount.root.inode.metadata()?.dev.encode();
+    w[7] = mount.sb.root.inode.metadata()?.dev.encode();
     w[8] = crate::fs::types::NAME_MAX as u64;
     w[9] = s.block_size;
     w[10] = mount.flags().bits() as u64 | ST_VALID;
