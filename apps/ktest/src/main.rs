@@ -50,6 +50,7 @@ mod terminals;
 mod threads;
 mod timers;
 mod waits;
+mod watches;
 
 use harness::Test;
 use std::process::ExitCode;
@@ -79,6 +80,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),
     ("events", events::TESTS),
+    ("watches", watches::TESTS),
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),

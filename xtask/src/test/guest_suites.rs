@@ -42,6 +42,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),
     ("events", TestKind::Syscalls),
+    ("watches", TestKind::Syscalls),
     ("clocks", TestKind::Syscalls),
     ("timers", TestKind::Syscalls),
     ("procfs", TestKind::Syscalls),

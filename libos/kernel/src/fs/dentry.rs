@@ -4,6 +4,7 @@
 
 use super::inode::Inode;
 use super::name_table::NameTable;
+use super::notify::{self, Event};
 use super::sleep_lock::SleepLock;
 use super::types::Name;
 use crate::base::{Result, SpinLock};
@@ -33,8 +34,16 @@ struct Place {
 }
 
 impl Drop for Dentry {
+    /// With the last user of its last name a file is gone, for those who watch it.
+    ///
     /// Each holds its parent: a chain that nobody else holds is let go of link by link, not by a recursion as deep as the tree.
     fn drop(&mut self) {
+        if *self.unlinked.get_mut()
+            && notify::active()
+            && self.inode.metadata().is_ok_and(|m| m.nlink == 0)
+        {
+            notify::gone(&self.inode, Event::DELETE_SELF);
+        }
         let mut parent = self.place.get_mut().parent.take();
         while let Some(mut dentry) = parent.and_then(Arc::into_inner) {
             parent = dentry.place.get_mut().parent.take();
@@ -203,7 +212,10 @@ impl Dentry {
         loop {
             let child = at.children.lock().pop();
             at = match (child, at.parent()) {
-                (Some(child), _) => child.dentry,
+                (Some(child), _) => {
+                    notify::unmounted(&child.dentry.inode);
+                    child.dentry
+                }
                 (None, Some(parent)) => parent,
                 (None, None) => return,
             };

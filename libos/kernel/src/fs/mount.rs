@@ -2,6 +2,7 @@
 
 use super::dentry::Dentry;
 use super::inode::FileSystem;
+use super::notify;
 use super::path::Path;
 use crate::base::{Errno, Result, SpinLock};
 use alloc::string::String;
@@ -46,6 +47,7 @@ impl Super {
 impl Drop for Super {
     fn drop(&mut self) {
         self.root.dissolve();
+        notify::unmounted(&self.root.inode);
     }
 }
 

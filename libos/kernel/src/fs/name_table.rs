@@ -138,11 +138,7 @@ impl<T> NameTable<T> {
     }
 }
 
-fn divide<T>(
-    full: &mut HashTable<T>,
-    bit: u32,
-    hash_of: &impl Fn(&T) -> u64,
-) -> Result<Node<T>> {
+fn divide<T>(full: &mut HashTable<T>, bit: u32, hash_of: &impl Fn(&T) -> u64) -> Result<Node<T>> {
     let mut counts = [0; WIDTH];
     for entry in full.iter() {
         counts[branch(hash_of(entry), bit)] += 1;

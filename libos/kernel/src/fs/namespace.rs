@@ -1,6 +1,5 @@
 //! Changing the tree: creating, linking, removing and renaming entries, with the checks that all file systems share.
 
-use super::dentry::Dentry;
 use super::inode::{Inode, NewInode, NewKind, RenameHow};
 use super::notify::{self, Event};
 use super::path::Path;
@@ -55,7 +54,6 @@ pub fn create_locked(
     perm: u16,
 ) -> Result<Path> {
     check_create(dir, scope)?;
-    let is_dir = matches!(kind, NewKind::Directory);
     let new = new_inode(&**dir.inode(), scope, kind, perm)?;
     dir.dentry.reserve(name)?;
     let inode = dir.inode().create(name, &new)?;
@@ -63,7 +61,7 @@ pub fn create_locked(
         mount: dir.mount.clone(),
         dentry: dir.dentry.add(name, inode)?,
     };
-    notify::child(dir, name, Event::CREATE, is_dir);
+    notify::on_entry(dir, name, path.inode(), Event::CREATE);
     Ok(path)
 }
 
@@ -125,17 +123,16 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
         Remove::File => dir.inode().unlink(name)?,
         Remove::Directory => dir.inode().rmdir(name)?,
     }
-    forget(&dir.dentry, name);
+    drop(dir.dentry.forget(name));
     victim.dentry.mark_unlinked();
-    notify::child(&dir, name, Event::DELETE, is_dir);
-    notify::removed(&victim);
-    Ok(())
-}
-
-fn forget(dir: &Dentry, name: &[u8]) {
-    if let Some(dentry) = dir.forget(name) {
-        dentry.mark_unlinked();
+    if !is_dir {
+        notify::on_inode(victim.inode(), Event::ATTRIB);
     }
+    // With its name the file may be gone, of which its own watchers hear first.
+    let inode = victim.inode().clone();
+    drop(victim);
+    notify::on_entry(&dir, name, &inode, Event::DELETE);
+    Ok(())
 }
 
 /// Gives the file `target` another name.
@@ -165,7 +162,8 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     dir.dentry.reserve(name)?;
     dir.inode().link(name, target.inode())?;
     dir.dentry.add(name, target.inode().clone())?;
-    notify::child(&dir, name, Event::CREATE, false);
+    notify::on_inode(target.inode(), Event::ATTRIB);
+    notify::on_entry(&dir, name, target.inode(), Event::CREATE);
     Ok(())
 }
 
@@ -293,14 +291,19 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
     a.give_away(from.name);
     b.give_away(to.name);
     b.adopt(to.name, moved.dentry.clone())?;
-    match target {
-        Some(other) if how == Rename::Exchange => a.adopt(from.name, other.dentry)?,
-        Some(victim) => {
-            victim.dentry.mark_unlinked();
-            notify::removed(&victim);
-        }
-        None => {}
+    let exchanged = target.as_ref().filter(|_| how == Rename::Exchange);
+    let victim = target.as_ref().filter(|_| how != Rename::Exchange);
+    if let Some(other) = exchanged {
+        a.adopt(from.name, other.dentry.clone())?;
     }
-    notify::moved(&from.dir, from.name, &to.dir, to.name, &moved);
+    if let Some(victim) = victim {
+        victim.dentry.mark_unlinked();
+    }
+    let victim = victim.map(Path::inode);
+    let (here, there) = (&from.dir, &to.dir);
+    notify::moved(here, from.name, there, to.name, moved.inode(), victim);
+    if let Some(other) = exchanged {
+        notify::moved(there, to.name, here, from.name, other.inode(), None);
+    }
     Ok(())
 }

@@ -142,12 +142,15 @@ pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File
     if flags.contains(OpenFlags::NOATIME) {
         permission::check_owner(inode.access()?.uid, &scope.creds)?;
     }
-    if truncate && inode.metadata()?.size > 0 {
+    if truncate {
         // Programs that are linked in say ETXTBSY here, before anything is lost.
         inode.truncate(0)?;
-        notify::on_path(&path, Event::MODIFY);
     }
-    finish(path, flags)
+    let file = finish(path, flags)?;
+    if truncate {
+        file.notify(Event::MODIFY);
+    }
+    Ok(file)
 }
 
 fn wanted(flags: OpenFlags, writes: bool) -> u16 {

@@ -111,13 +111,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
     }
 
     /// Takes out up to `most` of the items `from..to`, in order, and hands them to `taken`; whether those were all.
-    pub fn remove(
-        &mut self,
-        from: u64,
-        to: u64,
-        most: usize,
-        taken: &mut dyn FnMut(T),
-    ) -> bool {
+    pub fn remove(&mut self, from: u64, to: u64, most: usize, taken: &mut dyn FnMut(T)) -> bool {
         let mut left = most;
         let all = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
         self.count -= most - left;
@@ -130,7 +124,9 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
     /// Takes out the item at `index`.
     pub fn take(&mut self, index: u64) -> Option<T> {
         let mut item = None;
-        self.remove(index, index.saturating_add(1), 1, &mut |found| item = Some(found));
+        self.remove(index, index.saturating_add(1), 1, &mut |found| {
+            item = Some(found)
+        });
         item
     }
 
@@ -181,11 +177,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
     }
 
     /// Calls `f` for the items from `from` on, in order, until it gives something.
-    pub fn find_from<R>(
-        &self,
-        from: u64,
-        f: &mut dyn FnMut(u64, &T) -> Option<R>,
-    ) -> Option<R> {
+    pub fn find_from<R>(&self, from: u64, f: &mut dyn FnMut(u64, &T) -> Option<R>) -> Option<R> {
         Self::find(&self.root, self.height, 0, from, f)
     }
 

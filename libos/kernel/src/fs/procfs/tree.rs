@@ -1,10 +1,11 @@
 //! What there is in `/proc`, by name.
 
 use super::node::Who;
-use super::out::Out;
+use super::out::{Out, put};
 use super::source::Subject;
 use super::{limits, mounts, process, status, system};
 use crate::base::Result;
+use crate::fs::inotify;
 use crate::fs::path::Path;
 use crate::fs::types::FileType;
 use crate::memory::commit::Setting;
@@ -137,12 +138,27 @@ pub static ROOT: &[Entry] = &[
     text("vmstat", system::vmstat),
 ];
 
+fn number(out: &mut Out, value: usize) -> Result<()> {
+    put!(out, "{value}\n");
+    Ok(())
+}
+
 static SYS: &[Entry] = &[
     directory(
         "fs",
         &[
             text("file-max", system::file_max),
             text("file-nr", system::file_nr),
+            directory(
+                "inotify",
+                &[
+                    text("max_queued_events", |out| number(out, inotify::QUEUE_MAX)),
+                    text("max_user_instances", |out| {
+                        number(out, inotify::INSTANCES_MAX)
+                    }),
+                    text("max_user_watches", |out| number(out, inotify::WATCHES_MAX)),
+                ],
+            ),
             text("nr_open", system::nr_open),
             text("pipe-max-size", system::pipe_max_size),
         ],

@@ -33,7 +33,9 @@ pub struct Dir {
 }
 
 fn hash_in(entries: &Entries, place: &u64) -> u64 {
-    entries.get(*place).map_or(0, |e| hash_name(e.name.as_bytes()))
+    entries
+        .get(*place)
+        .map_or(0, |e| hash_name(e.name.as_bytes()))
 }
 
 fn is_named(entries: &Entries, place: &u64, name: &[u8]) -> bool {

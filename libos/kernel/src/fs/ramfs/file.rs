@@ -258,7 +258,11 @@ impl Contents {
                     frame.zero_range(within, PAGE_SIZE);
                 }
             }
-            fs.refund(drop_pages(&mut data.tree, index + (within > 0) as u64, u64::MAX));
+            fs.refund(drop_pages(
+                &mut data.tree,
+                index + (within > 0) as u64,
+                u64::MAX,
+            ));
         } else {
             self.size.store(size, Ordering::Release);
         }

@@ -4,6 +4,7 @@ use super::at::{AT_FDCWD, At};
 use crate::base::{Errno, Result};
 use crate::fs::caller;
 use crate::fs::inode::DirEntry;
+use crate::fs::notify::Event;
 use crate::fs::path::{self, Path};
 use crate::fs::permission::{self, EXEC};
 use crate::fs::types::{FileType, PATH_MAX};
@@ -85,6 +86,7 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
     if out.is_empty() && full {
         return Err(Errno::EINVAL);
     }
+    file.notify(Event::ACCESS);
     buf.write_slice(&out)?;
     file.pos.store(pos, Ordering::Relaxed);
     Ok(out.len())
