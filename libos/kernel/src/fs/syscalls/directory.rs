@@ -16,6 +16,9 @@ use core::sync::atomic::Ordering;
 /// `struct linux_dirent64` up to the name.
 const HEADER: usize = 19;
 
+/// The most that one call gives: so long others wait for the directory.
+const MOST: usize = 8192;
+
 /// Appends one record; `false` if it does not fit into `max` bytes any more.
 fn push(out: &mut Vec<u8>, max: usize, entry: &DirEntry<'_>) -> bool {
     let len = (HEADER + entry.name.len() + 1).next_multiple_of(8);
@@ -42,11 +45,10 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
         .path()
         .filter(|p| p.inode().kind() == FileType::Directory)
         .ok_or(Errno::ENOTDIR)?;
-    // Program memory is written only after the file system has let go of its locks.
-    let max = len.min(64 * 1024);
+    // Program memory is written only after the file system has let go of its locks, and no memory is asked for while it has them.
+    let max = len.min(MOST);
     let mut out = Vec::new();
-    out.try_reserve_exact(max.min(8192))
-        .map_err(|_| Errno::ENOMEM)?;
+    out.try_reserve_exact(max).map_err(|_| Errno::ENOMEM)?;
     let _position = file.pos_lock.lock();
     if place.dentry.is_unlinked() {
         return Err(Errno::ENOENT);
