@@ -30,6 +30,7 @@ mod hostile;
 mod jobs;
 mod limits;
 mod links;
+mod locks;
 mod mappings;
 mod metadata;
 mod mounts;
@@ -70,6 +71,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("splices", splices::TESTS),
     ("sockets", sockets::TESTS),
     ("descriptors", descriptors::TESTS),
+    ("locks", locks::TESTS),
     ("files", files::TESTS),
     ("directories", directories::TESTS),
     ("links", links::TESTS),

@@ -33,6 +33,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("splices", TestKind::Syscalls),
     ("sockets", TestKind::Syscalls),
     ("descriptors", TestKind::Syscalls),
+    ("locks", TestKind::Syscalls),
     ("files", TestKind::Syscalls),
     ("directories", TestKind::Syscalls),
     ("links", TestKind::Syscalls),

@@ -223,18 +223,6 @@ impl FdTable {
         }
     }
 
-    /// A process that shared the table is gone: its record locks are too.
-    pub fn give_up_locks(&self) {
-        if !super::locks::any() {
-            return;
-        }
-        for fd in self.list() {
-            if let Ok(file) = self.get(fd) {
-                super::locks::on_close(&file);
-            }
-        }
-    }
-
     /// The process is gone: closes everything.
     pub fn close_all(&self) {
         for file in self.take_range(0, usize::MAX - 1, |_| true) {
