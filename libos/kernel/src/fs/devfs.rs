@@ -4,7 +4,7 @@
 
 use super::file::FileOps;
 use super::mount::Super;
-use super::ramfs::{Body, RamFs, RamInode};
+use super::ramfs::{Body, Limits, RamFs, RamInode};
 use super::types::{Dev, OpenFlags};
 use crate::base::sync::Once;
 use crate::base::{Errno, Result, SpinLock};
@@ -37,7 +37,7 @@ static DEV: Once<Arc<RamFs>> = Once::new();
 /// The file system at `/dev`, made on first use.
 pub fn file_system() -> &'static Arc<RamFs> {
     DEV.call_once(|| {
-        let fs = RamFs::new("devtmpfs", RamFs::default_pages(), 0o755);
+        let fs = RamFs::new("devtmpfs", Limits::default(), 0o755);
         let link = |name: &str, to: &str| {
             let body = Body::Symlink(to.as_bytes().into());
             fs.root_dir()

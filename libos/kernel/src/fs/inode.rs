@@ -218,10 +218,10 @@ pub trait Inode: Send + Sync + Any {
     }
 
     // Extended attributes. `EOPNOTSUPP`: the file system has none.
-    fn get_xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
+    fn get_xattr(&self, _name: &[u8]) -> Result<Arc<Vec<u8>>> {
         Err(Errno::EOPNOTSUPP)
     }
-    fn set_xattr(&self, _name: &[u8], _value: &[u8], _how: XattrSet) -> Result<()> {
+    fn set_xattr(&self, _name: &[u8], _value: Vec<u8>, _how: XattrSet) -> Result<()> {
         Err(Errno::EOPNOTSUPP)
     }
     /// Names, each ended by a NUL.
@@ -249,7 +249,8 @@ pub struct FsStat {
     pub files_free: u64,
 }
 
-pub trait FileSystem: Send + Sync {
+pub trait FileSystem: Send + Sync + Any {
+    fn as_any(&self) -> &dyn Any;
     /// As `/proc/mounts` names it.
     fn name(&self) -> &'static str;
     fn root(&self) -> Arc<dyn Inode>;

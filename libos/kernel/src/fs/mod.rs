@@ -59,7 +59,7 @@ use crate::base::Result;
 use crate::base::sync::Once;
 use alloc::sync::Arc;
 use mount::{Mount, MountFlags};
-use ramfs::RamFs;
+use ramfs::{Limits, RamFs};
 pub use rootfs::first_program;
 
 static ROOT: Once<Path> = Once::new();
@@ -86,7 +86,7 @@ pub fn init(archive: &'static [u8], programs: &[&[u8]]) -> Result<()> {
 pub fn nameless() -> (&'static Arc<Mount>, &'static RamFs) {
     static NAMELESS: Once<(Arc<Mount>, Arc<RamFs>)> = Once::new();
     let (mount, fs) = NAMELESS.call_once(|| {
-        let fs = RamFs::new("tmpfs", RamFs::default_pages(), 0o700);
+        let fs = RamFs::new("tmpfs", Limits::default(), 0o700);
         (Mount::detached(fs.clone(), "none"), fs)
     });
     (mount, fs)

@@ -1,6 +1,6 @@
 //! The tree as it is at boot: the packed root file system, the linked programs, and the places that must exist.
 
-use super::ramfs::{Body, RamFs, RamInode};
+use super::ramfs::{Body, Limits, RamFs, RamInode};
 use super::tar::{self, Member, MemberKind};
 use super::types::{FileType, Name};
 use crate::base::sync::Once;
@@ -54,7 +54,7 @@ const LINKS: &[(&str, &str)] = &[
 
 /// Builds the root file system. Members that cannot be placed are logged and left out.
 pub fn build(archive: &'static [u8], programs: &[&[u8]]) -> Arc<RamFs> {
-    let fs = RamFs::new("tmpfs", RamFs::default_pages(), 0o755);
+    let fs = RamFs::new("tmpfs", Limits::default(), 0o755);
     let root = fs.root_dir();
     let now = Timespec::now();
     for (path, perm) in DIRECTORIES {

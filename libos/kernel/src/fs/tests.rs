@@ -5,7 +5,7 @@ use super::mount::{self, Mount, MountFlags, Super, Unmount};
 use super::namespace::{self, Remove, Rename};
 use super::open::open;
 use super::path::{Path, describe};
-use super::ramfs::RamFs;
+use super::ramfs::{Limits, RamFs};
 use super::types::OpenFlags;
 use super::walk::{Follow, Scope, Walk, lookup};
 use crate::base::{Errno, Result};
@@ -31,9 +31,17 @@ fn user(uid: u32, gid: u32) -> Credentials {
     }
 }
 
+fn small(pages: usize) -> Arc<RamFs> {
+    let limits = Limits {
+        pages,
+        inodes: 1000,
+    };
+    RamFs::new("tmpfs", limits, 0o755)
+}
+
 impl World {
     pub fn new() -> World {
-        let root = Mount::first(RamFs::new("tmpfs", 100, 0o755), "test");
+        let root = Mount::first(small(100), "test");
         let scope = Scope {
             creds: Arc::new(Credentials::root()),
             root: root.clone(),
@@ -163,7 +171,7 @@ fn mounts_cover_and_uncover() {
     let at = w.mkdir("mnt");
     w.touch("mnt/under");
     w.mkdir("other");
-    let fs = RamFs::new("tmpfs", 10, 0o755);
+    let fs = small(10);
     mount::mount(Super::new(fs), &at, "none", MountFlags::empty()).unwrap();
     assert_eq!(w.shows("mnt/under"), Err(Errno::ENOENT));
     w.mkdir("mnt/sub");
@@ -192,13 +200,7 @@ fn mounts_cover_and_uncover() {
 fn a_read_only_mount_refuses_changes() {
     let w = World::new();
     let at = w.mkdir("ro");
-    let m = mount::mount(
-        Super::new(RamFs::new("tmpfs", 10, 0o755)),
-        &at,
-        "none",
-        MountFlags::empty(),
-    )
-    .unwrap();
+    let m = mount::mount(Super::new(small(10)), &at, "none", MountFlags::empty()).unwrap();
     w.touch("ro/f");
     m.set_flags(MountFlags::RDONLY);
     assert_eq!(

@@ -25,6 +25,7 @@ use super::types::Dev;
 use crate::base::sync::Once;
 use crate::base::{PAGE_SIZE, Result};
 use alloc::sync::Arc;
+use core::any::Any;
 
 const PROC_MAGIC: u64 = 0x9fa0;
 
@@ -42,6 +43,10 @@ fn dev() -> Dev {
 }
 
 impl FileSystem for ProcFs {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn name(&self) -> &'static str {
         "proc"
     }

@@ -1,5 +1,6 @@
 //! What the VFS asks of an inode in memory.
 
+use super::INODE;
 use super::file::Contents;
 use super::node::{Body, RamInode, marker};
 use crate::base::{Errno, PAGE_SIZE, Result};
@@ -143,7 +144,7 @@ impl Inode for RamInode {
 
     fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<()> {
         let target = as_ram(target)?;
-        {
+        let links = {
             let attr = target.attr.lock();
             if attr.nlink >= LINK_MAX {
                 return Err(Errno::EMLINK);
@@ -151,8 +152,15 @@ impl Inode for RamInode {
             if attr.nlink == 0 && !attr.linkable {
                 return Err(Errno::ENOENT);
             }
+            attr.nlink
+        };
+        let cost = if links == 0 { 0 } else { INODE };
+        self.fs.take(cost)?;
+        let inserted = self.dir()?.lock().insert(name, target.clone());
+        if inserted.is_err() {
+            self.fs.give_back(cost);
+            return inserted;
         }
-        self.dir()?.lock().insert(name, target.clone())?;
         target.attr.lock().linkable = false;
         target.relink(1);
         self.touch();
@@ -326,46 +334,20 @@ impl Inode for RamInode {
         }
     }
 
-    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
-        let xattrs = self.xattrs.lock();
-        xattrs
-            .as_ref()
-            .and_then(|x| x.get(name))
-            .cloned()
-            .ok_or(Errno::ENODATA)
+    fn get_xattr(&self, name: &[u8]) -> Result<Arc<Vec<u8>>> {
+        self.xattr(name)
     }
 
-    fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<()> {
-        let mut xattrs = self.xattrs.lock();
-        let xattrs = xattrs.get_or_insert_with(Default::default);
-        match (how, xattrs.contains_key(name)) {
-            (XattrSet::Create, true) => return Err(Errno::EEXIST),
-            (XattrSet::Replace, false) => return Err(Errno::ENODATA),
-            _ => xattrs.insert(name.into(), value.to_vec()),
-        };
-        self.relink(0);
-        Ok(())
+    fn set_xattr(&self, name: &[u8], value: Vec<u8>, how: XattrSet) -> Result<()> {
+        self.put_xattr(name, value, how)
     }
 
     fn list_xattr(&self) -> Result<Vec<u8>> {
-        let xattrs = self.xattrs.lock();
-        let mut names = Vec::new();
-        for name in xattrs.iter().flat_map(|x| x.keys()) {
-            names.extend_from_slice(name);
-            names.push(0);
-        }
-        Ok(names)
+        self.xattr_names()
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<()> {
-        let mut xattrs = self.xattrs.lock();
-        xattrs
-            .as_mut()
-            .and_then(|x| x.remove(name))
-            .ok_or(Errno::ENODATA)?;
-        drop(xattrs);
-        self.relink(0);
-        Ok(())
+        self.take_xattr(name)
     }
 
     fn linked_program(&self) -> bool {

@@ -2,7 +2,8 @@
 
 use super::dir::Dir;
 use super::file::Contents;
-use super::{RamFs, Shared};
+use super::xattrs::Xattrs;
+use super::{INODE, RamFs, Shared};
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::fifo::FifoSlot;
 use crate::fs::inode::{Inode, NewInode, NewKind};
@@ -10,10 +11,8 @@ use crate::fs::permission::{SETGID, SETUID};
 use crate::fs::types::{Dev, FileType, Name};
 use crate::time::Timespec;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 
 /// `relatime`: a read updates the access time at least this often.
 const DAY: i64 = 24 * 60 * 60;
@@ -37,6 +36,14 @@ impl Body {
         Body::Dir(SpinLock::new(Dir::default()))
     }
 
+    /// What an inode with this body takes of the file system's budget.
+    fn cost(&self) -> usize {
+        match self {
+            Body::Symlink(target) => INODE + target.len(),
+            _ => INODE,
+        }
+    }
+
     /// A file whose contents lie in the image.
     pub fn packed(bytes: &'static [u8]) -> Body {
         Body::File(Contents::new(bytes, super::file::seal::SEAL))
@@ -56,8 +63,6 @@ pub(super) struct Attr {
     pub(super) btime: Timespec,
 }
 
-pub(super) type Xattrs = BTreeMap<Box<[u8]>, Vec<u8>>;
-
 pub struct RamInode {
     pub(super) ino: u64,
     pub(super) fs: Arc<Shared>,
@@ -70,7 +75,8 @@ pub struct RamInode {
 
 impl Drop for RamInode {
     fn drop(&mut self) {
-        self.fs.inodes.fetch_sub(1, Ordering::Relaxed);
+        let xattrs = self.xattrs.get_mut().as_ref().map_or(0, |x| x.cost());
+        self.fs.give_back(self.body.cost() + xattrs);
         match &mut self.body {
             Body::File(contents) => {
                 let pages = contents.clear();
@@ -83,6 +89,7 @@ impl Drop for RamInode {
 }
 
 impl RamInode {
+    /// An inode that must be, whatever the limits.
     pub fn new(
         fs: &Arc<Shared>,
         body: Body,
@@ -91,7 +98,19 @@ impl RamInode {
         gid: u32,
         time: Timespec,
     ) -> Arc<RamInode> {
-        fs.inodes.fetch_add(1, Ordering::Relaxed);
+        fs.take_anyway(body.cost());
+        Self::paid(fs, body, perm, uid, gid, time)
+    }
+
+    /// An inode for which its cost has been taken.
+    fn paid(
+        fs: &Arc<Shared>,
+        body: Body,
+        perm: u16,
+        uid: u32,
+        gid: u32,
+        time: Timespec,
+    ) -> Arc<RamInode> {
         let nlink = if matches!(body, Body::Dir(_)) { 2 } else { 1 };
         let attr = Attr {
             perm,
@@ -159,11 +178,6 @@ impl RamInode {
         self.dir()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
     }
 
-    /// Changes the size of the file system that the inode is part of.
-    pub fn set_fs_limit(&self, pages: usize) -> Result<()> {
-        self.fs.set_limit(pages)
-    }
-
     pub(super) fn dir(&self) -> Result<&SpinLock<Dir>> {
         match &self.body {
             Body::Dir(dir) => Ok(dir),
@@ -204,12 +218,13 @@ impl RamInode {
         }
     }
 
-    /// Adds `change` to the link count; the attributes have changed.
-    pub(super) fn relink(&self, change: i32) {
+    /// Adds `change` to the link count, which is returned; the attributes have changed.
+    pub(super) fn relink(&self, change: i32) -> u32 {
         let now = Timespec::now();
         let mut attr = self.attr.lock();
         attr.nlink = attr.nlink.saturating_add_signed(change);
         attr.ctime = now;
+        attr.nlink
     }
 
     /// A read: `relatime` semantics.
@@ -231,7 +246,8 @@ impl RamInode {
             NewKind::Char(dev) => Body::Char(dev),
             NewKind::Block(dev) => Body::Block(dev),
         };
-        Ok(RamInode::new(
+        self.fs.take(body.cost())?;
+        Ok(RamInode::paid(
             &self.fs,
             body,
             new.perm,
@@ -246,8 +262,9 @@ impl RamInode {
         if victim.kind() == FileType::Directory {
             victim.relink(-2);
             self.attr.lock().nlink -= 1;
-        } else {
-            victim.relink(-1);
+        } else if victim.relink(-1) > 0 {
+            // It was a name more than the one that an inode has anyway.
+            self.fs.give_back(INODE);
         }
     }
 }

@@ -5,7 +5,11 @@ use crate::user::Buffer;
 use alloc::vec::Vec;
 
 fn fs(pages: usize) -> Arc<RamFs> {
-    RamFs::new("tmpfs", pages, 0o755)
+    limited(pages, 10_000)
+}
+
+fn limited(pages: usize, inodes: usize) -> Arc<RamFs> {
+    RamFs::new("tmpfs", Limits { pages, inodes }, 0o755)
 }
 
 fn new(kind: NewKind<'_>) -> NewInode<'_> {
@@ -297,19 +301,66 @@ fn attributes_of_ones_own_are_kept() {
     let fs = fs(10);
     let f = file(&fs, b"f");
     assert_eq!(f.get_xattr(b"user.a").err(), Some(Errno::ENODATA));
-    f.set_xattr(b"user.a", b"1", XattrSet::Create).unwrap();
+    f.set_xattr(b"user.a", b"1".to_vec(), XattrSet::Create)
+        .unwrap();
     assert_eq!(
-        f.set_xattr(b"user.a", b"2", XattrSet::Create),
+        f.set_xattr(b"user.a", b"2".to_vec(), XattrSet::Create),
         Err(Errno::EEXIST)
     );
     assert_eq!(
-        f.set_xattr(b"user.b", b"2", XattrSet::Replace),
+        f.set_xattr(b"user.b", b"2".to_vec(), XattrSet::Replace),
         Err(Errno::ENODATA)
     );
-    f.set_xattr(b"user.b", b"", XattrSet::Any).unwrap();
+    f.set_xattr(b"user.b", b"".to_vec(), XattrSet::Any).unwrap();
     assert_eq!(f.list_xattr().unwrap(), b"user.a\0user.b\0");
     f.remove_xattr(b"user.a").unwrap();
     assert_eq!(f.list_xattr().unwrap(), b"user.b\0");
+}
+
+#[test]
+fn attributes_and_names_are_paid_for() {
+    let fs = limited(100, 100);
+    let used = || 100 - fs.stat().unwrap().files_free;
+    let f = file(&fs, b"f");
+    let value = alloc::vec![7; 60_000];
+    f.set_xattr(b"user.a", value.clone(), XattrSet::Any)
+        .unwrap();
+    let full = f.set_xattr(b"user.b", value.clone(), XattrSet::Any);
+    assert_eq!(full, Err(Errno::ENOSPC));
+    // What is replaced is given back.
+    f.set_xattr(b"user.a", b"short".to_vec(), XattrSet::Any)
+        .unwrap();
+    f.set_xattr(b"user.b", value, XattrSet::Any).unwrap();
+    f.remove_xattr(b"user.b").unwrap();
+    assert_eq!(used(), 3);
+    drop(f);
+    fs.root_dir().unlink(b"f").unwrap();
+    assert_eq!(used(), 1);
+    let target = alloc::vec![b'x'; 4000];
+    let link = |n: u32| {
+        let name = n.to_string();
+        fs.root_dir()
+            .create(name.as_bytes(), &new(NewKind::Symlink(&target)))
+            .map(drop)
+    };
+    let made = (0..100).take_while(|&n| link(n).is_ok()).count();
+    assert_eq!(made, 99 * 1024 / 5024);
+}
+
+#[test]
+fn as_many_attributes_as_can_be_listed_can_be_set() {
+    let fs = limited(100, 1000);
+    let f = file(&fs, b"f");
+    let name = |n: usize| alloc::format!("user.{n:0>248}").into_bytes();
+    let set = |n: usize| f.set_xattr(&name(n), Vec::new(), XattrSet::Any);
+    let made = (0..1000).take_while(|&n| set(n).is_ok()).count();
+    assert_eq!(set(made), Err(Errno::ENOSPC));
+    assert_eq!(f.list_xattr().unwrap().len(), made * 254);
+    assert_eq!(made, 65536 / 254);
+    // One that is there already takes no more.
+    assert_eq!(set(0), Ok(()));
+    f.remove_xattr(&name(5)).unwrap();
+    assert_eq!(set(made), Ok(()));
 }
 
 #[test]
