@@ -126,7 +126,9 @@ pub trait Inode: Send + Sync + Any {
             gid: m.gid,
         })
     }
-    fn set_attr(&self, _change: &SetAttr) -> Result<()> {
+    /// Changes attributes as `decide` says, who sees what they are and may refuse; in between nobody else changes them. It is
+    /// called with the inode's lock held.
+    fn set_attr(&self, _decide: &mut dyn FnMut(Access) -> Result<SetAttr>) -> Result<()> {
         Err(Errno::EPERM)
     }
     fn as_any(&self) -> &dyn Any;
@@ -139,8 +141,8 @@ pub trait Inode: Send + Sync + Any {
     fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::EPERM)
     }
-    /// A file without a name (`O_TMPFILE`), which `link` may give one.
-    fn tmpfile(&self, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    /// A file without a name (`O_TMPFILE`), which `link` may give one if it is to be `linkable`.
+    fn tmpfile(&self, _new: &NewInode<'_>, _linkable: bool) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }
     fn link(&self, _name: &[u8], _target: &Arc<dyn Inode>) -> Result<()> {

@@ -37,9 +37,16 @@ pub fn new_inode<'a>(
     }
     let access = dir.access()?;
     if access.perm & SETGID != 0 {
+        const RUNS_AS_GROUP: u16 = SETGID | 0o010;
         new.gid = access.gid;
         if matches!(new.kind, NewKind::Directory) {
             new.perm |= SETGID;
+        } else if perm & RUNS_AS_GROUP == RUNS_AS_GROUP
+            && scope.creds.fsuid != 0
+            && !scope.creds.in_group(access.gid)
+        {
+            // What a program would run as is not for others to make.
+            new.perm &= !SETGID;
         }
     }
     Ok(new)

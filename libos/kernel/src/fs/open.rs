@@ -3,23 +3,25 @@
 use super::dentry::Dentry;
 use super::file::File;
 use super::inode::NewKind;
-use super::mount::MountFlags;
+use super::mount::{self, MountFlags};
 use super::namespace::{check_create, create_locked, new_inode};
 use super::notify::{self, Event};
 use super::path::Path;
 use super::permission::{self, READ, WRITE};
 use super::types::{FileType, OpenFlags};
-use super::walk::{Follow, Last, Scope, Walk, child, locked_child};
+use super::walk::{Follow, Last, Scope, Walk, locked_child};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
 
 /// Opens what `walk` leads to, creating it with `perm` if the flags say so.
 pub fn open(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> Result<Arc<File>> {
-    if flags.tmpfile() {
-        return open_tmpfile(scope, walk, flags, perm);
-    }
-    if flags.contains(OpenFlags::CREAT) && !flags.contains(OpenFlags::PATH) {
-        return open_or_create(scope, walk, flags, perm);
+    if !flags.contains(OpenFlags::PATH) {
+        if flags.contains(OpenFlags::TMPFILE_BIT) {
+            return open_tmpfile(scope, walk, flags, perm);
+        }
+        if flags.contains(OpenFlags::CREAT) {
+            return open_or_create(scope, walk, flags, perm);
+        }
     }
     let follow = if flags.contains(OpenFlags::NOFOLLOW) {
         Follow::No
@@ -65,8 +67,11 @@ fn open_or_create(
         };
         walk.check_search()?;
         let name = walk.name(start, end);
-        let found = match walk.at.dentry.cached(name) {
-            Some(_) => child(&walk.at, name)?,
+        let mut found = match walk.at.dentry.cached(name) {
+            Some(dentry) => Path {
+                dentry,
+                mount: walk.at.mount.clone(),
+            },
             None => {
                 let _changing = walk.at.dentry.dir_lock.lock();
                 match locked_child(&walk.at, name) {
@@ -79,6 +84,7 @@ fn open_or_create(
                 }
             }
         };
+        mount::cross(&mut found);
         if exclusive {
             return Err(Errno::EEXIST);
         }
@@ -93,7 +99,9 @@ fn open_or_create(
 }
 
 fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> Result<Arc<File>> {
-    if !flags.writable() {
+    // Without the other flag, older kernels would have opened the directory.
+    let sound = flags.contains(OpenFlags::DIRECTORY) && !flags.contains(OpenFlags::CREAT);
+    if !flags.writable() || !sound {
         return Err(Errno::EINVAL);
     }
     let dir = walk.to_end(Follow::Yes)?;
@@ -102,7 +110,9 @@ fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> R
     }
     check_create(&dir, scope)?;
     let new = new_inode(&**dir.inode(), scope, NewKind::File, perm)?;
-    let inode = dir.inode().tmpfile(&new)?;
+    let inode = dir
+        .inode()
+        .tmpfile(&new, !flags.contains(OpenFlags::EXCL))?;
     let name = alloc::format!("/#{}", inode.ino());
     let dentry = Dentry::detached(inode, name.as_bytes());
     dentry.mark_unlinked();

@@ -184,9 +184,11 @@ fn unpack(root: &Arc<RamInode>, member: &Member<'static>) -> Result<()> {
             // One of ours: it takes the archive's bits, unless they say no more than a plain checkout does.
             Ok(old) if old.kind() == FileType::Directory => {
                 if member.perm & 0o777 != 0o755 {
-                    old.set_attr(&super::types::SetAttr {
-                        perm: Some(member.perm),
-                        ..Default::default()
+                    old.set_attr(&mut |_| {
+                        Ok(super::types::SetAttr {
+                            perm: Some(member.perm),
+                            ..Default::default()
+                        })
                     })?;
                 }
                 return Ok(());

@@ -6,7 +6,7 @@ use super::namespace::{self, Remove, Rename};
 use super::open::open;
 use super::path::{Path, describe};
 use super::ramfs::{Limits, RamFs};
-use super::types::OpenFlags;
+use super::types::{OpenFlags, SetAttr};
 use super::walk::{Follow, Scope, Walk, lookup};
 use crate::base::{Errno, Result};
 use crate::process::Credentials;
@@ -37,6 +37,12 @@ fn small(pages: usize) -> Arc<RamFs> {
         inodes: 1000,
     };
     RamFs::new("tmpfs", limits, 0o755)
+}
+
+fn set_attr(w: &World, path: &str, change: SetAttr) {
+    let mut decide = |_| Ok(change.clone());
+    let path = w.find(path).unwrap();
+    path.inode().set_attr(&mut decide).unwrap();
 }
 
 impl World {
@@ -218,11 +224,11 @@ fn users_get_what_the_bits_give_them() {
     w.make("private", NewKind::Directory, 0o700).unwrap();
     w.touch("private/f");
     w.make("tmp", NewKind::Directory, 0o777).unwrap();
-    let sticky = super::types::SetAttr {
+    let sticky = SetAttr {
         perm: Some(0o1777),
         ..Default::default()
     };
-    w.find("tmp").unwrap().inode().set_attr(&sticky).unwrap();
+    set_attr(&w, "tmp", sticky);
     w.touch("tmp/roots");
     w.become_user(1000, 1000);
     assert_eq!(w.shows("private/f"), Err(Errno::EACCES));
@@ -250,12 +256,12 @@ fn users_get_what_the_bits_give_them() {
 fn a_setgid_directory_hands_its_group_down() {
     let w = World::new();
     w.mkdir("g");
-    let change = super::types::SetAttr {
+    let change = SetAttr {
         perm: Some(0o2775),
         gid: Some(50),
         ..Default::default()
     };
-    w.find("g").unwrap().inode().set_attr(&change).unwrap();
+    set_attr(&w, "g", change);
     let sub = w.mkdir("g/sub").inode().metadata().unwrap();
     assert_eq!((sub.gid, sub.perm), (50, 0o2755));
     let f = w.touch("g/f").inode().metadata().unwrap();

@@ -58,6 +58,7 @@ bitflags! {
         const CLOEXEC = 0o2000000;
         const SYNC_BIT = 0o4000000;
         const PATH = 0o10000000;
+        /// What `O_TMPFILE` is besides `O_DIRECTORY`.
         const TMPFILE_BIT = 0o20000000;
     }
 }
@@ -82,11 +83,6 @@ impl OpenFlags {
 
     pub fn writable(self) -> bool {
         !self.contains(Self::PATH) && matches!(self.bits() & 3, 1 | 2)
-    }
-
-    /// `O_TMPFILE` proper: a bit of its own together with `O_DIRECTORY`.
-    pub fn tmpfile(self) -> bool {
-        self.contains(Self::TMPFILE_BIT.union(Self::DIRECTORY))
     }
 }
 

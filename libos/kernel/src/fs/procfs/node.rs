@@ -8,7 +8,7 @@ use crate::base::{Errno, Result};
 use crate::fs::anonymous::place_of;
 use crate::fs::file::FileOps;
 use crate::fs::inode::{Access, DirEntry, Inode, Link, NewInode};
-use crate::fs::types::{FileType, Metadata, OpenFlags, SetAttr};
+use crate::fs::types::{FileType, Metadata, OpenFlags};
 use crate::process::Pid;
 use crate::time::{self, Timespec};
 use alloc::sync::Arc;
@@ -236,10 +236,6 @@ impl Inode for Node {
             uid: m.uid,
             gid: m.gid,
         })
-    }
-
-    fn set_attr(&self, _change: &SetAttr) -> Result<()> {
-        Err(Errno::EPERM)
     }
 
     fn as_any(&self) -> &dyn Any {

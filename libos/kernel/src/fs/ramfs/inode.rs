@@ -93,17 +93,13 @@ impl Inode for RamInode {
     }
 
     fn access(&self) -> Result<Access> {
-        let attr = self.attr.lock();
-        Ok(Access {
-            perm: attr.perm,
-            uid: attr.uid,
-            gid: attr.gid,
-        })
+        Ok(self.attr.lock().access())
     }
 
-    fn set_attr(&self, change: &SetAttr) -> Result<()> {
+    fn set_attr(&self, decide: &mut dyn FnMut(Access) -> Result<SetAttr>) -> Result<()> {
         let now = Timespec::now();
         let mut attr = self.attr.lock();
+        let change = decide(attr.access())?;
         attr.perm = change.perm.unwrap_or(attr.perm);
         attr.uid = change.uid.unwrap_or(attr.uid);
         attr.gid = change.gid.unwrap_or(attr.gid);
@@ -132,12 +128,12 @@ impl Inode for RamInode {
         Ok(inode)
     }
 
-    fn tmpfile(&self, new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn tmpfile(&self, new: &NewInode<'_>, linkable: bool) -> Result<Arc<dyn Inode>> {
         self.dir()?;
         let inode = self.make(new)?;
         let mut attr = inode.attr.lock();
         attr.nlink = 0;
-        attr.linkable = true;
+        attr.linkable = linkable;
         drop(attr);
         Ok(inode)
     }

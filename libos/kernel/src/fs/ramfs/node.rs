@@ -6,7 +6,7 @@ use super::xattrs::Xattrs;
 use super::{INODE, RamFs, Shared};
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::fifo::FifoSlot;
-use crate::fs::inode::{Inode, NewInode, NewKind};
+use crate::fs::inode::{Access, Inode, NewInode, NewKind};
 use crate::fs::permission::{SETGID, SETUID};
 use crate::fs::types::{Dev, FileType, Name};
 use crate::time::Timespec;
@@ -61,6 +61,16 @@ pub(super) struct Attr {
     pub(super) mtime: Timespec,
     pub(super) ctime: Timespec,
     pub(super) btime: Timespec,
+}
+
+impl Attr {
+    pub(super) fn access(&self) -> Access {
+        Access {
+            perm: self.perm,
+            uid: self.uid,
+            gid: self.gid,
+        }
+    }
 }
 
 pub struct RamInode {

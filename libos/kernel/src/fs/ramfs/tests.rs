@@ -131,7 +131,7 @@ fn an_unlinked_file_lives_as_long_as_it_is_held() {
 #[test]
 fn a_nameless_file_can_be_given_a_name_once_made() {
     let fs = fs(10);
-    let f = fs.root_dir().tmpfile(&new(NewKind::File)).unwrap();
+    let f = fs.root_dir().tmpfile(&new(NewKind::File), true).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 0);
     fs.root_dir().link(b"named", &f).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 1);
