@@ -34,6 +34,7 @@ mod locks;
 mod mappings;
 mod metadata;
 mod mounts;
+mod opening;
 mod owners;
 mod pipes;
 mod procfs;
@@ -73,6 +74,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("descriptors", descriptors::TESTS),
     ("locks", locks::TESTS),
     ("files", files::TESTS),
+    ("opening", opening::TESTS),
     ("directories", directories::TESTS),
     ("links", links::TESTS),
     ("metadata", metadata::TESTS),
