@@ -16,6 +16,7 @@ mod helper;
 
 mod accounting;
 mod clocks;
+mod contents;
 mod descriptors;
 mod directories;
 mod events;
@@ -74,6 +75,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("descriptors", descriptors::TESTS),
     ("locks", locks::TESTS),
     ("files", files::TESTS),
+    ("contents", contents::TESTS),
     ("opening", opening::TESTS),
     ("directories", directories::TESTS),
     ("links", links::TESTS),

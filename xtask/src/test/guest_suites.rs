@@ -35,6 +35,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("descriptors", TestKind::Syscalls),
     ("locks", TestKind::Syscalls),
     ("files", TestKind::Syscalls),
+    ("contents", TestKind::Syscalls),
     ("opening", TestKind::Syscalls),
     ("directories", TestKind::Syscalls),
     ("links", TestKind::Syscalls),

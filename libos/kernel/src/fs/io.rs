@@ -251,10 +251,10 @@ impl File {
     }
 }
 
-/// Sets the size within the process's limit.
+/// Sets the size; the process's limit is one to growth.
 pub fn truncate_inode(inode: &Arc<dyn Inode>, size: u64) -> Result<()> {
     let limit = caller::file_size_limit();
-    if size > limit {
+    if size > limit && size > inode.metadata()?.size {
         caller::over_file_size_limit(limit);
         return Err(Errno::EFBIG);
     }

@@ -110,15 +110,22 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         self.count += 1;
     }
 
-    /// Takes out up to `most` of the items `from..to`, in order, and hands them to `taken`; whether those were all.
-    pub fn remove(&mut self, from: u64, to: u64, most: usize, taken: &mut dyn FnMut(T)) -> bool {
+    /// Takes out up to `most` of the items `from..to`, in order, and hands them to `taken`. If there are more, returns the first that
+    /// was left.
+    pub fn remove(
+        &mut self,
+        from: u64,
+        to: u64,
+        most: usize,
+        taken: &mut dyn FnMut(T),
+    ) -> Option<u64> {
         let mut left = most;
-        let all = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
+        let rest = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
         self.count -= most - left;
         if self.count == 0 {
             self.height = 0;
         }
-        all
+        rest
     }
 
     /// Takes out the item at `index`.
@@ -143,37 +150,37 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         range: core::ops::Range<u64>,
         left: &mut usize,
         taken: &mut dyn FnMut(T),
-    ) -> bool {
+    ) -> Option<u64> {
         if range.end <= base || Self::last_index(base, level) < range.start {
-            return true;
+            return None;
         }
         match slot {
-            Slot::Empty => return true,
-            Slot::Item(_) if *left == 0 => return false,
+            Slot::Empty => return None,
+            Slot::Item(_) if *left == 0 => return Some(base),
             Slot::Item(_) => *left -= 1,
             Slot::Node(node) => {
                 let step = 1u64 << (Self::BITS * (level - 1));
                 // The first that can be in the range: a single item is taken without a look at its neighbours.
                 let skip = range.start.saturating_sub(base) / step;
-                let children = node.iter_mut().enumerate().skip(skip as usize);
-                for (i, child) in children {
+                for (i, child) in node.iter_mut().enumerate().skip(skip as usize) {
                     let base = base + i as u64 * step;
                     if base >= range.end {
                         break;
                     }
-                    if !Self::prune(child, level - 1, base, range.clone(), left, taken) {
-                        return false;
+                    let rest = Self::prune(child, level - 1, base, range.clone(), left, taken);
+                    if rest.is_some() {
+                        return rest;
                     }
                 }
                 if node.iter().any(|s| !matches!(s, Slot::Empty)) {
-                    return true;
+                    return None;
                 }
             }
         }
         if let Slot::Item(item) = core::mem::replace(slot, Slot::Empty) {
             taken(item);
         }
-        true
+        None
     }
 
     /// Calls `f` for the items from `from` on, in order, until it gives something.
@@ -236,13 +243,13 @@ mod tests {
         assert_eq!(numbers(&tree, 0), places);
         assert_eq!(numbers(&tree, 17), places[4..]);
         let mut taken = Vec::new();
-        assert!(!tree.remove(16, (1 << 30) + 1, 2, &mut |i| taken.push(i)));
-        assert!(tree.remove(16, (1 << 30) + 1, 9, &mut |i| taken.push(i)));
+        let mut take = |most| tree.remove(16, (1 << 30) + 1, most, &mut |i| taken.push(i));
+        assert_eq!((take(2), take(9)), (Some(256), None));
         assert_eq!(taken, places[3..7]);
         assert_eq!(tree.take(15), Some(15));
         assert_eq!(tree.take(15), None);
         assert_eq!(numbers(&tree, 0), [0, 1, u64::MAX - 1]);
-        assert!(tree.remove(0, u64::MAX, usize::MAX, &mut drop));
+        assert_eq!(tree.remove(0, u64::MAX, usize::MAX, &mut drop), None);
         assert_eq!((tree.count(), numbers(&tree, 0)), (0, Vec::new()));
     }
 }

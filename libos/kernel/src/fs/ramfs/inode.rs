@@ -270,15 +270,18 @@ impl Inode for RamInode {
             .contents()
             .ok_or(Errno::EINVAL)?
             .write_at(&self.fs, buf, at)?;
-        self.written();
+        if done.1 > 0 {
+            self.written();
+        }
         Ok(done)
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
         match &self.body {
             Body::File(contents) => {
-                contents.truncate(&self.fs, size)?;
-                self.take_away(contents, size, u64::MAX, Copies::Too);
+                contents.truncate(&self.fs, size, || {
+                    self.take_away(contents, size, u64::MAX, Copies::Too);
+                })?;
             }
             Body::Dir(_) => return Err(Errno::EISDIR),
             Body::Program(_) => return Err(Errno::ETXTBSY),
@@ -290,10 +293,9 @@ impl Inode for RamInode {
 
     fn allocate(&self, how: Allocate, offset: u64, len: u64) -> Result<()> {
         let contents = self.contents().ok_or(Errno::ENODEV)?;
-        contents.allocate(&self.fs, how, offset, len)?;
-        if !matches!(how, Allocate::Extend | Allocate::KeepSize) {
+        contents.allocate(&self.fs, how, offset, len, || {
             self.take_away(contents, offset, offset + len, Copies::Stay);
-        }
+        })?;
         self.written();
         Ok(())
     }

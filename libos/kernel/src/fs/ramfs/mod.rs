@@ -6,6 +6,7 @@ mod dir;
 mod file;
 mod inode;
 mod node;
+mod space;
 #[cfg(test)]
 mod tests;
 mod xattrs;
@@ -60,17 +61,14 @@ impl Default for Limits {
 }
 
 impl Shared {
-    /// Takes one page from the budget; `ENOSPC` when it is spent.
-    fn charge(&self) -> Result<()> {
-        if self.used.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
-            self.used.fetch_sub(1, Ordering::Relaxed);
+    /// Takes pages from the budget; `ENOSPC` when it is spent.
+    fn charge(&self, pages: usize) -> Result<()> {
+        let before = self.used.fetch_add(pages, Ordering::Relaxed);
+        if before + pages > self.limit.load(Ordering::Relaxed) || commit::check(pages).is_err() {
+            self.used.fetch_sub(pages, Ordering::Relaxed);
             return Err(Errno::ENOSPC);
         }
-        if commit::check(1).is_err() {
-            self.used.fetch_sub(1, Ordering::Relaxed);
-            return Err(Errno::ENOSPC);
-        }
-        commit::charge(1);
+        commit::charge(pages);
         Ok(())
     }
 

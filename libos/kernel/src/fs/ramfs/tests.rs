@@ -166,14 +166,14 @@ fn pages_that_are_cut_off_do_not_come_back() {
                 let _ = contents.page(&fs.shared, 0);
             });
             start.wait();
-            contents.truncate(&fs.shared, 100).unwrap();
+            contents.truncate(&fs.shared, 100, || {}).unwrap();
         });
-        contents.truncate(&fs.shared, 4096).unwrap();
+        contents.truncate(&fs.shared, 4096, || {}).unwrap();
         let mut buf = [0xee; 4096];
         let n = contents.read_at(&mut Buffer::kernel_mut(&mut buf), 0);
         assert_eq!(n, Ok(4096));
         assert!(buf[100..].iter().all(|&b| b == 0), "round {round}");
-        contents.truncate(&fs.shared, 0).unwrap();
+        contents.truncate(&fs.shared, 0, || {}).unwrap();
         assert_eq!(fs.shared.used.load(Ordering::Relaxed), 0);
     }
 }
