@@ -3,6 +3,7 @@
 //! Regular files and directories are served by their inode. Everything that behaves in its own way (pipes, terminals,
 //! devices, event files) brings a [`FileOps`].
 
+use super::mount::Mount;
 use super::path::Path;
 use super::sleep_lock::SleepLock;
 use super::types::{FileType, Metadata, OpenFlags, PollEvents};
@@ -143,14 +144,24 @@ impl File {
         flags: OpenFlags,
     ) -> File {
         OPEN.fetch_add(1, Ordering::Relaxed);
-        File {
+        let file = File {
             ops,
             path,
             flags: AtomicU32::new(flags.difference(OpenFlags::CREATION).bits()),
             pos: AtomicU64::new(0),
             pos_lock: SleepLock::new(),
             owner: AtomicU32::new(0),
+        };
+        if let Some(mount) = file.written_mount() {
+            mount.add_writer();
         }
+        file
+    }
+
+    /// The mount through which the file may be written to: what goes to a device does not count.
+    pub(super) fn written_mount(&self) -> Option<&Mount> {
+        let path = self.path.as_ref().filter(|_| self.ops.is_none())?;
+        self.flags().writable().then_some(&*path.mount)
     }
 
     pub fn flags(&self) -> OpenFlags {
@@ -197,6 +208,9 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         super::locks::on_release(self);
+        if let Some(mount) = self.written_mount() {
+            mount.drop_writer();
+        }
         if let Some(ops) = self.ops.take() {
             ops.release(self);
         }

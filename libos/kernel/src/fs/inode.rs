@@ -131,6 +131,8 @@ pub trait Inode: Send + Sync + Any {
     fn set_attr(&self, _decide: &mut dyn FnMut(Access) -> Result<SetAttr>) -> Result<()> {
         Err(Errno::EPERM)
     }
+    /// It has been read, in a way that counts: the time of access may want to be changed.
+    fn accessed(&self) {}
     fn as_any(&self) -> &dyn Any;
 
     // Directories.

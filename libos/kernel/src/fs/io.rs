@@ -100,6 +100,7 @@ impl File {
             (Some(ops), _) => ops.lend(),
             (None, Some(inode)) => {
                 let piece = inode.lend(offset)?;
+                self.accessed();
                 self.notify(Event::ACCESS);
                 Some(piece)
             }
@@ -114,11 +115,23 @@ impl File {
         let inode = self.backing()?;
         match inode.read_at(buf, offset) {
             Err(Errno::EINVAL) if inode.kind() == FileType::Directory => Err(Errno::EISDIR),
-            Ok(n) if n > 0 => {
-                self.notify(Event::ACCESS);
+            Ok(n) => {
+                self.accessed();
+                if n > 0 {
+                    self.notify(Event::ACCESS);
+                }
                 Ok(n)
             }
             other => other,
+        }
+    }
+
+    /// It has been read: so has the file, unless who opened it wanted that not to count.
+    pub(super) fn accessed(&self) {
+        if !self.flags().contains(OpenFlags::NOATIME)
+            && let Some(path) = &self.path
+        {
+            path.accessed();
         }
     }
 

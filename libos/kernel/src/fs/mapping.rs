@@ -21,6 +21,9 @@ struct FilePages {
 impl FilePages {
     fn new(path: Path, how: MappedFor) -> Result<FilePages> {
         let may_write = path.inode().mapped(how)?;
+        if may_write {
+            path.mount.add_writer();
+        }
         Ok(FilePages { path, may_write })
     }
 }
@@ -28,6 +31,9 @@ impl FilePages {
 impl Drop for FilePages {
     fn drop(&mut self) {
         self.path.inode().unmapped(self.may_write);
+        if self.may_write {
+            self.path.mount.drop_writer();
+        }
     }
 }
 

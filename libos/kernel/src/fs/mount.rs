@@ -58,6 +58,8 @@ pub struct Mount {
     pub root: Arc<Dentry>,
     pub source: String,
     flags: AtomicU32,
+    /// Open files and mappings through which files may be written to.
+    writers: AtomicU32,
     /// Whether it is part of the tree. Changed with [`MOUNTS`] locked.
     attached: AtomicBool,
     /// The place it covers; `None` for the first mount and once unmounted. Leaf lock.
@@ -76,6 +78,7 @@ impl Mount {
             root,
             source: source.into(),
             flags: AtomicU32::new(flags.bits()),
+            writers: AtomicU32::new(0),
             attached: AtomicBool::new(false),
             at: SpinLock::new(None),
         })
@@ -111,8 +114,23 @@ impl Mount {
         MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
-    pub fn set_flags(&self, flags: MountFlags) {
-        self.flags.store(flags.bits(), Ordering::Relaxed);
+    /// Replaces the flags. `EBUSY` if it is to be read-only and somebody can write.
+    pub fn set_flags(&self, flags: MountFlags) -> Result<()> {
+        let old = self.flags.swap(flags.bits(), Ordering::SeqCst);
+        // Who opens a file to write is counted first and looks at the flags then: one of the two sees the other.
+        if flags.contains(MountFlags::RDONLY) && self.writers.load(Ordering::SeqCst) > 0 {
+            self.flags.store(old, Ordering::SeqCst);
+            return Err(Errno::EBUSY);
+        }
+        Ok(())
+    }
+
+    pub fn add_writer(&self) {
+        self.writers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn drop_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// The place that the mount covers.

@@ -5,7 +5,7 @@ use super::file::File;
 use super::inode::NewKind;
 use super::mount::{self, MountFlags};
 use super::namespace::{check_create, create_locked, new_inode};
-use super::notify::{self, Event};
+use super::notify::Event;
 use super::path::Path;
 use super::permission::{self, READ, WRITE};
 use super::types::{FileType, OpenFlags};
@@ -177,6 +177,11 @@ fn wanted(flags: OpenFlags, writes: bool) -> u16 {
 /// The checks are made: builds the open file.
 fn finish(path: Path, flags: OpenFlags) -> Result<Arc<File>> {
     let ops = path.inode().open(flags)?;
-    notify::on_path(&path, Event::OPEN);
-    Ok(Arc::new(File::build(ops, Some(path), flags)))
+    let file = Arc::new(File::build(ops, Some(path), flags));
+    if let Some(mount) = file.written_mount() {
+        // It is a writer now; the mount may have become read-only just before.
+        mount.check_writable()?;
+    }
+    file.notify(Event::OPEN);
+    Ok(file)
 }

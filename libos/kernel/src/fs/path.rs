@@ -2,8 +2,8 @@
 
 use super::dentry::Dentry;
 use super::inode::Inode;
-use super::mount::Mount;
-use super::types::PATH_MAX;
+use super::mount::{Mount, MountFlags};
+use super::types::{FileType, PATH_MAX};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,6 +19,16 @@ pub struct Path {
 impl Path {
     pub fn inode(&self) -> &Arc<dyn Inode> {
         &self.dentry.inode
+    }
+
+    /// The file has been read through this mount.
+    pub fn accessed(&self) {
+        let flags = self.mount.flags();
+        let never = MountFlags::NOATIME | MountFlags::RDONLY;
+        let is_dir = || self.inode().kind() == FileType::Directory;
+        if !flags.intersects(never) && !(flags.contains(MountFlags::NODIRATIME) && is_dir()) {
+            self.inode().accessed();
+        }
     }
 }
 

@@ -208,7 +208,7 @@ fn a_read_only_mount_refuses_changes() {
     let at = w.mkdir("ro");
     let m = mount::mount(Super::new(small(10)), &at, "none", MountFlags::empty()).unwrap();
     w.touch("ro/f");
-    m.set_flags(MountFlags::RDONLY);
+    m.set_flags(MountFlags::RDONLY).unwrap();
     assert_eq!(
         w.make("ro/g", NewKind::File, 0o644).err(),
         Some(Errno::EROFS)

@@ -135,7 +135,9 @@ impl<'a> Walk<'a> {
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP);
         }
-        match link.inode().read_link()? {
+        let target = link.inode().read_link()?;
+        link.accessed();
+        match target {
             Link::Text(target) => {
                 let mut text = target;
                 if text.is_empty() {

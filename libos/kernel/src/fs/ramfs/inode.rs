@@ -21,6 +21,8 @@ use core::any::Any;
 
 /// Hard links that one inode may have.
 const LINK_MAX: u32 = 65000;
+const DAY: i64 = 24 * 60 * 60;
+
 fn as_ram(inode: &Arc<dyn Inode>) -> Result<Arc<RamInode>> {
     let any: Arc<dyn Any + Send + Sync> = inode.clone();
     any.downcast().map_err(|_| Errno::EXDEV)
@@ -107,6 +109,15 @@ impl Inode for RamInode {
         attr.mtime = change.mtime.unwrap_or(attr.mtime);
         attr.ctime = now;
         Ok(())
+    }
+
+    /// `relatime`: the time of access is kept newer than the others, and no more than a day old.
+    fn accessed(&self) {
+        let mut attr = self.attr.lock();
+        let now = Timespec::now();
+        if attr.atime <= attr.mtime || attr.atime <= attr.ctime || now.sec - attr.atime.sec >= DAY {
+            attr.atime = now;
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -225,7 +236,6 @@ impl Inode for RamInode {
     }
 
     fn readdir(&self, cookie: u64, sink: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
-        self.accessed();
         self.dir()?.lock().after(cookie, &mut |next, name, inode| {
             sink(DirEntry {
                 name,
@@ -255,7 +265,6 @@ impl Inode for RamInode {
     }
 
     fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
-        self.accessed();
         match &self.body {
             Body::File(contents) => contents.read_at(buf, offset),
             Body::Dir(_) => Err(Errno::EISDIR),
@@ -318,9 +327,7 @@ impl Inode for RamInode {
     }
 
     fn lend(&self, offset: u64) -> Option<Piece> {
-        let piece = self.contents()?.lend(offset)?;
-        self.accessed();
-        Some(piece)
+        self.contents()?.lend(offset)
     }
 
     fn seek(&self, what: SeekFor, offset: u64) -> Result<u64> {

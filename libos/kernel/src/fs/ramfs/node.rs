@@ -14,9 +14,6 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// `relatime`: a read updates the access time at least this often.
-const DAY: i64 = 24 * 60 * 60;
-
 pub enum Body {
     File(Contents),
     Dir(SpinLock<Dir>),
@@ -235,15 +232,6 @@ impl RamInode {
         attr.nlink = attr.nlink.saturating_add_signed(change);
         attr.ctime = now;
         attr.nlink
-    }
-
-    /// A read: `relatime` semantics.
-    pub(super) fn accessed(&self) {
-        let mut attr = self.attr.lock();
-        let now = Timespec::now();
-        if attr.atime <= attr.mtime || attr.atime <= attr.ctime || now.sec - attr.atime.sec >= DAY {
-            attr.atime = now;
-        }
     }
 
     pub(super) fn make(&self, new: &NewInode<'_>) -> Result<Arc<RamInode>> {

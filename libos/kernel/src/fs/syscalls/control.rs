@@ -5,6 +5,7 @@ use crate::fs::caller;
 use crate::fs::fdtable::OnExec;
 use crate::fs::file::File;
 use crate::fs::locks::{self, Kind, Lock, Owner, Patience};
+use crate::fs::permission;
 use crate::fs::ramfs::{RamInode, seal};
 use crate::fs::types::{FileType, OpenFlags};
 use crate::user::UserPtr;
@@ -63,7 +64,13 @@ pub fn sys_fcntl(fd: i32, cmd: u32, arg: usize) -> Result<usize> {
             .map(|()| 0),
         cmd::GETFL => Ok(file.flags().bits() as usize),
         cmd::SETFL => {
-            file.set_flags(OpenFlags::from_bits_truncate(arg as u32));
+            let flags = OpenFlags::from_bits_truncate(arg as u32);
+            if (flags - file.flags()).contains(OpenFlags::NOATIME)
+                && let Some(inode) = file.inode()
+            {
+                permission::check_owner(inode.access()?.uid, &caller::credentials())?;
+            }
+            file.set_flags(flags);
             Ok(0)
         }
         cmd::GETLK..=cmd::SETLKW | cmd::OFD_GETLK..=cmd::OFD_SETLKW => {

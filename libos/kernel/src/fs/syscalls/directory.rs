@@ -88,6 +88,7 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
     if out.is_empty() && full {
         return Err(Errno::EINVAL);
     }
+    file.accessed();
     file.notify(Event::ACCESS);
     buf.write_slice(&out)?;
     file.pos.store(pos, Ordering::Relaxed);

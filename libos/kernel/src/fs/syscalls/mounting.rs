@@ -108,7 +108,7 @@ pub fn sys_mount(
         {
             fs.set_limits(parse_tmpfs(&data, fs.limits())?.limits)?;
         }
-        place.mount.set_flags(mount_flags);
+        place.mount.set_flags(mount_flags)?;
         return Ok(0);
     }
     if flags & MS_BIND != 0 {

@@ -147,7 +147,9 @@ pub fn sys_readlinkat(
     } else {
         At::with_path(dirfd, path)?.lookup(Follow::No)?
     };
-    let text = match link.inode().read_link()? {
+    let target = link.inode().read_link()?;
+    link.accessed();
+    let text = match target {
         Link::Text(text) => text,
         Link::Jump(path) => crate::fs::path::describe(&path, &caller::context().root())?.text,
     };
