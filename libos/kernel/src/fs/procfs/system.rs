@@ -357,11 +357,6 @@ pub fn file_nr(out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-pub fn nr_open(out: &mut Out) -> Result<()> {
-    put!(out, "1048576\n");
-    Ok(())
-}
-
 pub fn pipe_max_size(out: &mut Out) -> Result<()> {
     put!(out, "1048576\n");
     Ok(())

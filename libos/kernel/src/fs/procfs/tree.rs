@@ -159,7 +159,7 @@ static SYS: &[Entry] = &[
                     text("max_user_watches", |out| number(out, inotify::WATCHES_MAX)),
                 ],
             ),
-            text("nr_open", system::nr_open),
+            text("nr_open", |out| number(out, crate::fs::fdtable::MOST)),
             text("pipe-max-size", system::pipe_max_size),
         ],
     ),
