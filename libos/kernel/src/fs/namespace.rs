@@ -235,7 +235,14 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
         (None, Rename::Exchange) => return Err(Errno::ENOENT),
         _ => {}
     }
-    if !moved_dir && (from.slash || (to.slash && how != Rename::Exchange)) {
+    // A slash is for what will be a directory by that name.
+    let target_dir = target.as_ref().is_some_and(is_dir);
+    let to_dir = if how == Rename::Exchange {
+        target_dir
+    } else {
+        moved_dir
+    };
+    if from.slash && !moved_dir || to.slash && !to_dir {
         return Err(Errno::ENOTDIR);
     }
     if to.dir.dentry.is_within(&moved.dentry) {
@@ -271,7 +278,7 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
         if Arc::ptr_eq(target.inode(), moved.inode()) {
             return Ok(());
         }
-        match (moved_dir, is_dir(target)) {
+        match (moved_dir, target_dir) {
             _ if how == Rename::Exchange => {}
             (true, false) => return Err(Errno::ENOTDIR),
             (false, true) => return Err(Errno::EISDIR),
