@@ -9,6 +9,8 @@ use crate::support::*;
 crate::harness::tests![
     a_directory_holds_as_many_names_as_it_is_given,
     a_reader_does_not_meet_what_is_renamed_for_ever,
+    a_path_of_any_depth_is_described_or_refused,
+    attributes_of_a_file_can_be_listed,
 ];
 
 fn names(path: &str) -> BTreeSet<String> {
@@ -25,11 +27,7 @@ fn a_directory_holds_as_many_names_as_it_is_given() {
     fs::create_dir("d").expect("a new directory");
     let name = |n: usize| format!("d/{n}");
     for n in 0..NAMES {
-        ok(sys!(mknod(
-            c(&name(n)).as_ptr(),
-            libc::S_IFREG | 0o600,
-            0
-        )));
+        ok(sys!(mknod(c(&name(n)).as_ptr(), libc::S_IFREG | 0o600, 0)));
     }
     // The last one is as much one directory as the first: who is in it moves with it.
     fs::create_dir("d/last").expect("room for one more");
@@ -89,4 +87,74 @@ fn a_reader_does_not_meet_what_is_renamed_for_ever() {
     }
     assert!(met >= NAMES);
     assert_eq!(names("d").len(), NAMES);
+}
+
+fn a_path_of_any_depth_is_described_or_refused() {
+    const DEPTH: usize = 17_000;
+    let name = c(&"d".repeat(250));
+    let start = File::open(".").expect("a place");
+    for _ in 0..DEPTH {
+        ok(sys!(mkdir(name.as_ptr(), 0o700)));
+        ok(sys!(chdir(name.as_ptr())));
+    }
+    let mut text = vec![0u8; 8 << 20];
+    let cwd = sys!(syscall(libc::SYS_getcwd, text.as_mut_ptr(), text.len()));
+    fails(cwd, libc::ENAMETOOLONG);
+    let link = c"/proc/self/cwd".as_ptr();
+    let read = sys!(readlink(link, text.as_mut_ptr().cast(), text.len()));
+    fails(read, libc::ENAMETOOLONG);
+    let file = open("f", libc::O_RDWR | libc::O_CREAT, 0o600);
+    let (prot, flags) = (libc::PROT_READ, libc::MAP_SHARED);
+    let page = sys!(mmap(
+        std::ptr::null_mut(),
+        1,
+        prot,
+        flags,
+        file.as_raw_fd(),
+        0
+    ));
+    assert_ne!(page, libc::MAP_FAILED);
+    assert!(fs::read("/proc/self/maps").is_ok_and(|text| !text.is_empty()));
+    fs::remove_file("f").expect("it is there");
+    for _ in 0..DEPTH {
+        ok(sys!(chdir(c"..".as_ptr())));
+        ok(sys!(rmdir(name.as_ptr())));
+    }
+    assert_eq!(fs::read_dir(".").expect("a place").count(), 0);
+    ok(sys!(fchdir(start.as_raw_fd())));
+}
+
+fn attributes_of_a_file_can_be_listed() {
+    let file = open("f", libc::O_RDWR | libc::O_CREAT, 0o600);
+    let fd = file.as_raw_fd();
+    let mut set = 0;
+    let mut length = 0;
+    while set < 20_000 {
+        let name = format!("user.{set:0>248}");
+        if sys!(fsetxattr(
+            fd,
+            c(&name).as_ptr(),
+            name.as_ptr().cast(),
+            10,
+            0
+        )) == -1
+        {
+            assert_eq!(errno(), libc::ENOSPC);
+            break;
+        }
+        set += 1;
+        length += name.len() + 1;
+    }
+    let mut names = vec![0u8; 8 << 20];
+    let listed = sys!(flistxattr(fd, names.as_mut_ptr().cast(), names.len()));
+    if listed == -1 {
+        // Where more can be set than the call can tell.
+        assert_eq!(errno(), libc::E2BIG);
+        return;
+    }
+    let names = &names[..listed as usize];
+    let own = names.split_inclusive(|&b| b == 0);
+    let own = own.filter(|name| name.starts_with(b"user."));
+    let (count, bytes) = own.fold((0, 0), |(n, b), name| (n + 1, b + name.len()));
+    assert_eq!((count, bytes), (set, length));
 }
