@@ -15,6 +15,7 @@ mod system;
 mod tests;
 mod text;
 mod tree;
+mod who;
 
 pub use system::load_averages;
 

@@ -97,7 +97,14 @@ pub fn status(who: &Subject, out: &mut Out) -> Result<()> {
     let creds = who.creds();
     let state = who.state();
     out.bytes(b"Name:\t");
-    out.bytes(&who.comm());
+    // A name must not pass for more lines.
+    for b in who.comm() {
+        match b {
+            b'\n' => out.bytes(b"\\n"),
+            b'\\' => out.bytes(b"\\\\"),
+            b => out.bytes(&[b]),
+        }
+    }
     put!(out, "\nUmask:\t{:04o}\n", who.context().umask());
     put!(out, "State:\t{state} ({})\n", state_name(state));
     put!(

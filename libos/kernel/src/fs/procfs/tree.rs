@@ -1,8 +1,8 @@
 //! What there is in `/proc`, by name.
 
-use super::node::Who;
 use super::out::{Out, put};
 use super::source::Subject;
+use super::who::Who;
 use super::{limits, mounts, process, status, system};
 use crate::base::Result;
 use crate::fs::inotify;
@@ -252,7 +252,11 @@ static PROCESS: &[ProcessEntry] = &[
         node: ProcessNode::FdInfoDir,
     },
     file("limits", limits::limits),
-    file("maps", process::maps),
+    // Anybody may see that it is there.
+    ProcessEntry {
+        perm: 0o444,
+        ..private("maps", process::maps)
+    },
     file("mountinfo", mounts::mountinfo),
     file("mounts", mounts::mounts),
     file("oom_score", process::oom_score),
