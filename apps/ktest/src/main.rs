@@ -40,6 +40,7 @@ mod owners;
 mod pipes;
 mod procfs;
 mod protection;
+mod rights;
 mod scheduling;
 mod sharing;
 mod shortage;
@@ -81,6 +82,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("links", links::TESTS),
     ("metadata", metadata::TESTS),
     ("owners", owners::TESTS),
+    ("rights", rights::TESTS),
     ("mounts", mounts::TESTS),
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),

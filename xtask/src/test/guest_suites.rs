@@ -41,6 +41,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("links", TestKind::Syscalls),
     ("metadata", TestKind::Syscalls),
     ("owners", TestKind::Syscalls),
+    ("rights", TestKind::Syscalls),
     ("mounts", TestKind::Syscalls),
     ("faults", TestKind::Syscalls),
     ("terminals", TestKind::Syscalls),

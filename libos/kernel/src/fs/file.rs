@@ -59,6 +59,10 @@ pub trait FileOps: Send + Sync + Any {
     fn offsets(&self) -> Offsets {
         Offsets::None
     }
+    /// `lseek` of a file without offsets that has places all the same (`/dev/kmsg`).
+    fn seek(&self, _offset: i64, _whence: super::io::Whence) -> Result<u64> {
+        Err(Errno::ESPIPE)
+    }
     /// Where `SEEK_END` counts from, for seekable files.
     fn size(&self, _file: &File) -> Result<u64> {
         Ok(0)

@@ -193,8 +193,8 @@ impl File {
     /// Moves the offset; returns the new one.
     pub fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
         self.check_not_path()?;
-        if !self.seekable() {
-            return Err(Errno::ESPIPE);
+        if let Some(ops) = self.ops.as_ref().filter(|_| !self.seekable()) {
+            return ops.seek(offset, whence);
         }
         let _position = self.pos_lock.lock();
         let base = match whence {

@@ -17,6 +17,7 @@ pub mod file;
 pub mod inode;
 pub mod inotify;
 pub mod io;
+mod kmsg;
 pub mod locks;
 pub mod mapping;
 pub mod mount;
