@@ -63,10 +63,6 @@ pub trait FileOps: Send + Sync + Any {
     fn seek(&self, _offset: i64, _whence: super::io::Whence) -> Result<u64> {
         Err(Errno::ESPIPE)
     }
-    /// Where `SEEK_END` counts from, for seekable files.
-    fn size(&self, _file: &File) -> Result<u64> {
-        Ok(0)
-    }
     /// A page for `mmap`; `ENODEV`: the file cannot be mapped.
     fn page(&self, _file: &File, _index: u64, _purpose: super::inode::PageFor) -> Result<Frame> {
         Err(Errno::ENODEV)
@@ -77,8 +73,6 @@ pub trait FileOps: Send + Sync + Any {
     }
     /// Flags have been changed by `F_SETFL` or `FIONBIO`.
     fn flags_changed(&self, _file: &File) {}
-    /// A descriptor that refers to the file is closed (others may remain).
-    fn flush(&self, _file: &File) {}
     /// The last reference to the open file description is gone.
     fn release(&self, _file: &File) {}
     /// For `fstat` of a file without a path; a file that has one reports its inode.
@@ -93,9 +87,6 @@ pub trait FileOps: Send + Sync + Any {
     fn reopen(&self, _flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
         Err(Errno::ENXIO)
     }
-    /// Extra lines for `/proc/PID/fdinfo/N`.
-    fn fdinfo(&self, _out: &mut String) {}
-
     /// A page of what a read at any offset would give, to be lent instead of copied (`/dev/zero`).
     fn lend(&self) -> Option<Piece> {
         None
@@ -132,7 +123,7 @@ pub struct File {
     pub(super) pos: AtomicU64,
     /// Makes a read or write and its move of the offset one step (POSIX 2.9.7). Taken before any lock of the inode.
     pub(super) pos_lock: SleepLock,
-    /// `memfd` seals and the like (`F_ADD_SEALS`) live on the inode; signal to send on `O_ASYNC` input is kept here.
+    /// Whom `F_SETOWN` named, for `F_GETOWN`: nothing is sent to anybody.
     pub(super) owner: AtomicU32,
 }
 

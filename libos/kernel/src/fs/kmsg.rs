@@ -19,7 +19,7 @@ const WRITE_MAX: usize = 1024;
 const LOOK_NS: u64 = 100_000_000;
 
 struct KernelLog {
-    /// What is read next. Leaf lock.
+    /// What is read next. Taken before the log's own lock.
     next: SpinLock<Place>,
 }
 

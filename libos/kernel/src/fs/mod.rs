@@ -47,13 +47,14 @@ pub mod sys {
 
 pub use context::FsContext;
 pub use devfs::{CharDevice, register_char};
-pub use exec::{ExecTarget, chdir_kernel, lookup_exec, open_kernel};
+pub use exec::{ExecTarget, lookup_exec, open_kernel};
 pub use fdtable::{FdTable, OnExec};
 pub use file::{File, FileOps};
 pub use inode::{FileSystem, Inode};
 pub use mapping::page_source;
 pub use path::Path;
 pub use syscalls::at::AT_FDCWD;
+pub use syscalls::chdir_kernel;
 pub use types::{Dev, FileType, Metadata, OpenFlags, PollEvents};
 
 use crate::base::Result;
@@ -96,8 +97,5 @@ pub fn nameless() -> (&'static Arc<Mount>, &'static RamFs) {
 /// Lets go of one descriptor's reference to an open file.
 pub fn close_file(file: Arc<File>) {
     locks::on_close(&file);
-    if let Some(ops) = &file.ops {
-        ops.flush(&file);
-    }
     drop(file);
 }

@@ -196,10 +196,10 @@ struct Side<'w> {
     slash: bool,
 }
 
-fn side<'w>(walk: &'w mut Walk<'_>, how: Rename, is_target: bool) -> Result<Side<'w>> {
+/// Where `walk` leads to; `nameless` is what is said of a place that has no name to change.
+fn side<'w>(walk: &'w mut Walk<'_>, nameless: Errno) -> Result<Side<'w>> {
     let Last::Name { start, end, slash } = walk.to_last()? else {
-        let taken = is_target && how == Rename::NoReplace;
-        return Err(if taken { Errno::EEXIST } else { Errno::EBUSY });
+        return Err(nameless);
     };
     walk.check_search()?;
     Ok(Side {
@@ -210,8 +210,11 @@ fn side<'w>(walk: &'w mut Walk<'_>, how: Rename, is_target: bool) -> Result<Side
 }
 
 pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) -> Result<()> {
-    let from = side(&mut from, how, false)?;
-    let to = side(&mut to, how, true)?;
+    let from = side(&mut from, Errno::EBUSY)?;
+    let to = match how {
+        Rename::NoReplace => side(&mut to, Errno::EEXIST)?,
+        _ => side(&mut to, Errno::EBUSY)?,
+    };
     if !Arc::ptr_eq(&from.dir.mount, &to.dir.mount) {
         return Err(Errno::EXDEV);
     }

@@ -81,7 +81,7 @@ pub fn build(archive: &'static [u8], programs: &[&[u8]]) -> Arc<RamFs> {
         }
     }
     for (path, perm) in FILES {
-        match place(root, path.as_bytes(), Body::packed(&[]), *perm, now) {
+        match place(root, path.as_bytes(), Body::file(), *perm, now) {
             Err(Errno::EEXIST) => {}
             other => report(path.as_bytes(), other),
         }

@@ -51,6 +51,7 @@ pub struct Walk<'a> {
     pub at: Path,
     text: Cow<'a, [u8]>,
     pos: usize,
+    /// Symbolic links followed so far.
     links: u32,
 }
 
@@ -143,7 +144,10 @@ impl<'a> Walk<'a> {
                 if text.is_empty() {
                     return Err(Errno::ENOENT);
                 }
-                text.extend_from_slice(&self.text[end..]);
+                // Link upon link, it may be longer than any path that a program can give.
+                let rest = &self.text[end..];
+                text.try_reserve(rest.len()).map_err(|_| Errno::ENOMEM)?;
+                text.extend_from_slice(rest);
                 if text[0] == b'/' {
                     self.at = self.scope.root.clone();
                 }

@@ -41,6 +41,11 @@ impl Body {
         }
     }
 
+    /// An empty file.
+    pub fn file() -> Body {
+        Body::packed(&[])
+    }
+
     /// A file whose contents lie in the image.
     pub fn packed(bytes: &'static [u8]) -> Body {
         Body::File(Contents::new(bytes, super::file::seal::SEAL))
@@ -236,7 +241,7 @@ impl RamInode {
 
     pub(super) fn make(&self, new: &NewInode<'_>) -> Result<Arc<RamInode>> {
         let body = match new.kind {
-            NewKind::File => Body::packed(&[]),
+            NewKind::File => Body::file(),
             NewKind::Directory => Body::directory(),
             NewKind::Symlink(target) => Body::Symlink(target.into()),
             NewKind::Fifo => Body::Fifo(FifoSlot::new(None)),

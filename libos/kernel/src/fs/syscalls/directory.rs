@@ -1,14 +1,15 @@
 //! Directories: reading them, standing in them.
 
-use super::at::{AT_FDCWD, At};
+use super::at::{AT_FDCWD, At, read_path};
 use crate::base::{Errno, Result};
 use crate::fs::caller;
+use crate::fs::context::FsContext;
 use crate::fs::inode::DirEntry;
 use crate::fs::notify::Event;
 use crate::fs::path::{self, Path};
 use crate::fs::permission::{self, EXEC};
 use crate::fs::types::{FileType, PATH_MAX};
-use crate::fs::walk::Follow;
+use crate::fs::walk::{Follow, lookup};
 use crate::user::UserPtr;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -129,10 +130,16 @@ fn check_enter(path: &Path) -> Result<()> {
     permission::check(&**path.inode(), &caller::credentials(), EXEC)
 }
 
+/// `chdir` of `context`, which need not be the caller's own.
+pub fn chdir_kernel(context: &FsContext, path: &[u8]) -> Result<()> {
+    let place = lookup(&caller::scope(), context.cwd(), path, Follow::Yes)?;
+    check_enter(&place)?;
+    context.set_cwd(place);
+    Ok(())
+}
+
 pub fn sys_chdir(path: UserPtr<u8>) -> Result<usize> {
-    let path = At::new(AT_FDCWD, path)?.lookup(Follow::Yes)?;
-    check_enter(&path)?;
-    caller::context().set_cwd(path);
+    chdir_kernel(&caller::context(), &read_path(path)?)?;
     Ok(0)
 }
 
