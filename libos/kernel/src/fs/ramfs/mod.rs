@@ -60,26 +60,26 @@ impl Default for Limits {
     }
 }
 
+/// Adds `n` to `used`, or nothing where that would be too much: who asks for too much is in nobody's way meanwhile.
+fn add_within(used: &AtomicUsize, n: usize, limit: &AtomicUsize) -> Result<()> {
+    let limit = limit.load(Ordering::Relaxed);
+    let add = |used: usize| used.checked_add(n).filter(|&sum| sum <= limit);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+        .map_or(Err(Errno::ENOSPC), |_| Ok(()))
+}
+
 impl Shared {
     /// Takes pages from the budget; `ENOSPC` when it is spent.
     fn charge(&self, pages: usize) -> Result<()> {
-        let before = self.used.fetch_add(pages, Ordering::Relaxed);
-        if before + pages > self.limit.load(Ordering::Relaxed) || commit::check(pages).is_err() {
-            self.used.fetch_sub(pages, Ordering::Relaxed);
-            return Err(Errno::ENOSPC);
-        }
+        commit::check(pages).map_err(|_| Errno::ENOSPC)?;
+        add_within(&self.used, pages, &self.limit)?;
         commit::charge(pages);
         Ok(())
     }
 
     /// Takes bytes from the budget of the heap.
     fn take(&self, bytes: usize) -> Result<()> {
-        let before = self.heap.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.heap_limit.load(Ordering::Relaxed) {
-            self.give_back(bytes);
-            return Err(Errno::ENOSPC);
-        }
-        Ok(())
+        add_within(&self.heap, bytes, &self.heap_limit)
     }
 
     /// As [`take`](Self::take), of what is made from inside the kernel and must be.
