@@ -6,27 +6,10 @@ use super::inode::Inode;
 use super::name_table::NameTable;
 use super::notify::{self, Event};
 use super::sleep_lock::SleepLock;
-use super::types::Name;
+use super::types::{Hashed, Name, hash_name};
 use crate::base::{Result, SpinLock};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
-pub fn hash_name(name: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut h = name.len() as u64;
-    let mut words = name.chunks_exact(8);
-    for w in &mut words {
-        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
-        h = (h ^ word).wrapping_mul(K).rotate_left(29);
-    }
-    let tail = words
-        .remainder()
-        .iter()
-        .fold(0u64, |t, &b| t << 8 | b as u64);
-    h = (h ^ tail).wrapping_mul(K);
-    h ^ h >> 32
-}
 
 struct Place {
     name: Name,
@@ -135,60 +118,59 @@ impl Dentry {
     }
 
     /// The child of that name, if the cache has it.
-    pub fn cached(&self, name: &[u8]) -> Option<Arc<Dentry>> {
+    pub fn cached(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
         let children = self.children.lock();
         children
-            .find(hash_name(name), |c| c.name.as_bytes() == name)
+            .find(name.hash, |c| c.name.as_bytes() == name.bytes)
             .map(|c| c.dentry.clone())
     }
 
     /// Makes sure that there is room for one more child. What is to be done on the disk is done between this and [`add`](Self::add)
-    /// or [`adopt`](Self::adopt), which then succeed: with two dentries a directory would be two. The caller holds `dir_lock`.
-    pub fn reserve(&self, name: &[u8]) -> Result<()> {
-        self.children.lock().reserve(hash_name(name), Child::hash)
+    /// or [`adopt`](Self::adopt): with two dentries a directory would be two. The caller holds `dir_lock`.
+    pub fn reserve(&self, name: Hashed<'_>) -> Result<()> {
+        self.children.lock().reserve(name.hash, Child::hash)
     }
 
-    /// Makes a child and remembers it. The caller holds `dir_lock` of `self` and knows that there is none of that name.
-    pub fn add(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
-        let child = Self::uncached(self, name, inode);
-        self.insert(name, child.clone())?;
-        Ok(child)
+    /// Makes a child and remembers it; there is room. The caller holds `dir_lock` of `self` and knows that there is none of that
+    /// name.
+    pub fn add(self: &Arc<Self>, name: Hashed<'_>, inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        let child = Self::uncached(self, name.bytes, inode);
+        self.insert(name, child.clone());
+        child
     }
 
-    fn insert(&self, name: &[u8], dentry: Arc<Dentry>) -> Result<()> {
+    fn insert(&self, name: Hashed<'_>, dentry: Arc<Dentry>) {
         let child = Child {
-            name: Name::new(name),
+            name: Name::new(name.bytes),
             dentry,
         };
-        self.children
-            .lock()
-            .insert(hash_name(name), child, Child::hash)
+        self.children.lock().put(name.hash, child, Child::hash);
     }
 
     /// Forgets a child; returns it if the cache had it. The caller holds `dir_lock` of `self`.
-    pub fn forget(&self, name: &[u8]) -> Option<Arc<Dentry>> {
-        let same = |c: &Child| c.name.as_bytes() == name;
-        let child = self.children.lock().remove(hash_name(name), same);
+    pub fn forget(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
+        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let child = self.children.lock().remove(name.hash, same);
         Some(child?.dentry)
     }
 
     /// As [`forget`](Self::forget), of a child that is to be [adopted](Self::adopt): what has been reserved for that stays.
-    pub fn give_away(&self, name: &[u8]) {
-        let same = |c: &Child| c.name.as_bytes() == name;
-        let child = self.children.lock().take(hash_name(name), same);
+    pub fn give_away(&self, name: Hashed<'_>) {
+        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let child = self.children.lock().take(name.hash, same);
         drop(child);
     }
 
-    /// Moves `child` from wherever it was to `name` in `self`. The caller holds both directories' `dir_lock` and has
-    /// made both names free in the cache.
-    pub fn adopt(self: &Arc<Self>, name: &[u8], child: Arc<Dentry>) -> Result<()> {
+    /// Moves `child` from wherever it was to `name` in `self`, where there is room. The caller holds both directories' `dir_lock`
+    /// and has made both names free in the cache.
+    pub fn adopt(self: &Arc<Self>, name: Hashed<'_>, child: Arc<Dentry>) {
         let old = {
             let mut place = child.place.lock();
-            place.name = Name::new(name);
+            place.name = Name::new(name.bytes);
             place.parent.replace(self.clone())
         };
         drop(old);
-        self.insert(name, child)
+        self.insert(name, child);
     }
 
     /// Whether `self` is `other` or lies below it.

@@ -5,7 +5,7 @@
 use super::file::FileOps;
 use super::mount::Super;
 use super::ramfs::{Body, Limits, RamFs, RamInode};
-use super::types::{Dev, OpenFlags};
+use super::types::{Dev, Hashed, OpenFlags};
 use crate::base::sync::Once;
 use crate::base::{Errno, Result, SpinLock};
 use crate::time::Timespec;
@@ -150,11 +150,12 @@ pub fn remove_node(name: &str) {
         .split('/')
         .take(parts)
         .try_fold(superblock().root.clone(), |at, part| {
-            at.cached(part.as_bytes())
+            at.cached(Hashed::new(part.as_bytes()))
         });
     let _changing = dentry.as_ref().map(|d| d.dir_lock.lock());
-    if dir.unlink(last.as_bytes()).is_ok()
-        && let Some(gone) = dentry.as_ref().and_then(|d| d.forget(last.as_bytes()))
+    let last = Hashed::new(last.as_bytes());
+    if dir.unlink(last).is_ok()
+        && let Some(gone) = dentry.as_ref().and_then(|d| d.forget(last))
     {
         gone.mark_unlinked();
     }

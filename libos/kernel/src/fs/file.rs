@@ -130,23 +130,23 @@ pub struct File {
 impl File {
     /// An open file without a name, served by `ops`.
     pub fn anonymous(ops: Arc<dyn FileOps>, flags: OpenFlags) -> Arc<File> {
-        Arc::new(Self::build(Some(ops), None, flags))
+        Self::build(Some(ops), None, flags)
     }
 
     pub(super) fn build(
         ops: Option<Arc<dyn FileOps>>,
         path: Option<Path>,
         flags: OpenFlags,
-    ) -> File {
+    ) -> Arc<File> {
         OPEN.fetch_add(1, Ordering::Relaxed);
-        let file = File {
+        let file = Arc::new(File {
             ops,
             path,
             flags: AtomicU32::new(flags.difference(OpenFlags::CREATION).bits()),
             pos: AtomicU64::new(0),
             pos_lock: SleepLock::new(),
             owner: AtomicU32::new(0),
-        };
+        });
         if let Some(mount) = file.written_mount() {
             mount.add_writer();
         }

@@ -6,7 +6,7 @@
 
 use super::file::FileOps;
 use super::path::Path;
-use super::types::{Dev, FileType, Metadata, OpenFlags, SetAttr};
+use super::types::{Dev, FileType, Hashed, Metadata, OpenFlags, SetAttr};
 use crate::base::{Errno, Result};
 use crate::memory::frames::{Frame, Piece};
 use crate::user::Buffer;
@@ -136,31 +136,31 @@ pub trait Inode: Send + Sync + Any {
     fn as_any(&self) -> &dyn Any;
 
     // Directories.
-    fn lookup(&self, _name: &[u8]) -> Result<Arc<dyn Inode>> {
+    fn lookup(&self, _name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::ENOTDIR)
     }
     /// `EEXIST` if the name is taken.
-    fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, _name: Hashed<'_>, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::EPERM)
     }
     /// A file without a name (`O_TMPFILE`), which `link` may give one if it is to be `linkable`.
     fn tmpfile(&self, _new: &NewInode<'_>, _linkable: bool) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }
-    fn link(&self, _name: &[u8], _target: &Arc<dyn Inode>) -> Result<()> {
+    fn link(&self, _name: Hashed<'_>, _target: &Arc<dyn Inode>) -> Result<()> {
         Err(Errno::EPERM)
     }
-    fn unlink(&self, _name: &[u8]) -> Result<()> {
+    fn unlink(&self, _name: Hashed<'_>) -> Result<()> {
         Err(Errno::EPERM)
     }
-    fn rmdir(&self, _name: &[u8]) -> Result<()> {
+    fn rmdir(&self, _name: Hashed<'_>) -> Result<()> {
         Err(Errno::EPERM)
     }
     fn rename(
         &self,
-        _old: &[u8],
+        _old: Hashed<'_>,
         _new_dir: &Arc<dyn Inode>,
-        _new: &[u8],
+        _new: Hashed<'_>,
         _how: RenameHow,
     ) -> Result<()> {
         Err(Errno::EPERM)

@@ -72,8 +72,7 @@ impl<T> NameTable<T> {
         (node, bit)
     }
 
-    /// Sees to it that an entry with `hash` finds room: the next [`insert`](Self::insert) is of one and succeeds, whatever is
-    /// [taken](Self::take) out before.
+    /// Sees to it that an entry with `hash` finds room, for [`put`](Self::put). It stays, whatever is [taken](Self::take) out before.
     pub fn reserve(&mut self, hash: u64, hash_of: impl Fn(&T) -> u64) -> Result<()> {
         loop {
             let (node, bit) = self.leaf(hash);
@@ -89,11 +88,16 @@ impl<T> NameTable<T> {
     /// Adds an entry, of a name that is not there.
     pub fn insert(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) -> Result<()> {
         self.reserve(hash, &hash_of)?;
+        self.put(hash, entry, hash_of);
+        Ok(())
+    }
+
+    /// As [`insert`](Self::insert), where room has been [reserved](Self::reserve).
+    pub fn put(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) {
         if let (Node::Leaf(leaf), _) = self.leaf(hash) {
             leaf.insert_unique(hash, entry, hash_of);
             self.len += 1;
         }
-        Ok(())
     }
 
     pub fn remove(&mut self, hash: u64, same: impl FnMut(&T) -> bool) -> Option<T> {
@@ -158,7 +162,7 @@ fn divide<T>(full: &mut HashTable<T>, bit: u32, hash_of: &impl Fn(&T) -> u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::dentry::hash_name;
+    use crate::fs::types::hash_name;
 
     fn hash(n: &u32) -> u64 {
         hash_name(n.to_string().as_bytes())

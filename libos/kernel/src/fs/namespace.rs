@@ -5,7 +5,7 @@ use super::notify::{self, Event};
 use super::path::Path;
 use super::permission::{self, EXEC, SETGID, WRITE};
 use super::sleep_lock::SleepLock;
-use super::types::FileType;
+use super::types::{FileType, Hashed};
 use super::walk::{Last, Scope, Walk, locked_child};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
@@ -56,7 +56,7 @@ pub fn new_inode<'a>(
 pub fn create_locked(
     dir: &Path,
     scope: &Scope,
-    name: &[u8],
+    name: Hashed<'_>,
     kind: NewKind<'_>,
     perm: u16,
 ) -> Result<Path> {
@@ -66,9 +66,9 @@ pub fn create_locked(
     let inode = dir.inode().create(name, &new)?;
     let path = Path {
         mount: dir.mount.clone(),
-        dentry: dir.dentry.add(name, inode)?,
+        dentry: dir.dentry.add(name, inode),
     };
-    notify::on_entry(dir, name, path.inode(), Event::CREATE);
+    notify::on_entry(dir, name.bytes, path.inode(), Event::CREATE);
     Ok(path)
 }
 
@@ -79,7 +79,7 @@ pub fn create(mut walk: Walk<'_>, scope: &Scope, kind: NewKind<'_>, perm: u16) -
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     match locked_child(&dir, name) {
         Ok(_) => return Err(Errno::EEXIST),
@@ -111,7 +111,7 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     let victim = locked_child(&dir, name)?;
     let is_dir = victim.inode().kind() == FileType::Directory;
@@ -132,14 +132,20 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
     }
     drop(dir.dentry.forget(name));
     victim.dentry.mark_unlinked();
+    if notify::active() {
+        tell_removal(&dir, name.bytes, victim, is_dir);
+    }
+    Ok(())
+}
+
+fn tell_removal(dir: &Path, name: &[u8], victim: Path, is_dir: bool) {
     if !is_dir {
         notify::on_inode(victim.inode(), Event::ATTRIB);
     }
     // With its name the file may be gone, of which its own watchers hear first.
     let inode = victim.inode().clone();
     drop(victim);
-    notify::on_entry(&dir, name, &inode, Event::DELETE);
-    Ok(())
+    notify::on_entry(dir, name, &inode, Event::DELETE);
 }
 
 /// Gives the file `target` another name.
@@ -149,7 +155,7 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     match locked_child(&dir, name) {
         Ok(_) => return Err(Errno::EEXIST),
@@ -168,9 +174,9 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     }
     dir.dentry.reserve(name)?;
     dir.inode().link(name, target.inode())?;
-    dir.dentry.add(name, target.inode().clone())?;
+    dir.dentry.add(name, target.inode().clone());
     notify::on_inode(target.inode(), Event::ATTRIB);
-    notify::on_entry(&dir, name, target.inode(), Event::CREATE);
+    notify::on_entry(&dir, name.bytes, target.inode(), Event::CREATE);
     Ok(())
 }
 
@@ -192,7 +198,7 @@ pub enum Rename {
 /// One side of a rename: a directory and a name in it.
 struct Side<'w> {
     dir: Path,
-    name: &'w [u8],
+    name: Hashed<'w>,
     slash: bool,
 }
 
@@ -204,7 +210,7 @@ fn side<'w>(walk: &'w mut Walk<'_>, nameless: Errno) -> Result<Side<'w>> {
     walk.check_search()?;
     Ok(Side {
         dir: walk.at.clone(),
-        name: walk.name(start, end),
+        name: Hashed::new(walk.name(start, end)),
         slash,
     })
 }
@@ -307,20 +313,21 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
 
     a.give_away(from.name);
     b.give_away(to.name);
-    b.adopt(to.name, moved.dentry.clone())?;
+    b.adopt(to.name, moved.dentry.clone());
     let exchanged = target.as_ref().filter(|_| how == Rename::Exchange);
     let victim = target.as_ref().filter(|_| how != Rename::Exchange);
     if let Some(other) = exchanged {
-        a.adopt(from.name, other.dentry.clone())?;
+        a.adopt(from.name, other.dentry.clone());
     }
     if let Some(victim) = victim {
         victim.dentry.mark_unlinked();
     }
     let victim = victim.map(Path::inode);
     let (here, there) = (&from.dir, &to.dir);
-    notify::moved(here, from.name, there, to.name, moved.inode(), victim);
+    let (old, new) = (from.name.bytes, to.name.bytes);
+    notify::moved(here, old, there, new, moved.inode(), victim);
     if let Some(other) = exchanged {
-        notify::moved(there, to.name, here, from.name, other.inode(), None);
+        notify::moved(there, new, here, old, other.inode(), None);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::namespace::{check_create, create_locked, new_inode};
 use super::notify::Event;
 use super::path::Path;
 use super::permission::{self, READ, WRITE};
-use super::types::{FileType, OpenFlags};
+use super::types::{FileType, Hashed, OpenFlags};
 use super::walk::{Follow, Last, Scope, Walk, locked_child};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
@@ -66,7 +66,7 @@ fn open_or_create(
             Last::Name { start, end, .. } => (start, end),
         };
         walk.check_search()?;
-        let name = walk.name(start, end);
+        let name = Hashed::new(walk.name(start, end));
         let mut found = match walk.at.dentry.cached(name) {
             Some(dentry) => Path {
                 dentry,
@@ -134,7 +134,7 @@ pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File
     }
     if flags.contains(OpenFlags::PATH) {
         let keep = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW;
-        return Ok(Arc::new(File::build(None, Some(path), flags & keep)));
+        return Ok(File::build(None, Some(path), flags & keep));
     }
     if kind == FileType::Directory && (flags.writable() || flags.contains(OpenFlags::CREAT)) {
         return Err(Errno::EISDIR);
@@ -177,7 +177,7 @@ fn wanted(flags: OpenFlags, writes: bool) -> u16 {
 /// The checks are made: builds the open file.
 fn finish(path: Path, flags: OpenFlags) -> Result<Arc<File>> {
     let ops = path.inode().open(flags)?;
-    let file = Arc::new(File::build(ops, Some(path), flags));
+    let file = File::build(ops, Some(path), flags);
     if let Some(mount) = file.written_mount() {
         // It is a writer now; the mount may have become read-only just before.
         mount.check_writable()?;

@@ -117,7 +117,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         from: u64,
         to: u64,
         most: usize,
-        taken: &mut dyn FnMut(T),
+        taken: &mut impl FnMut(T),
     ) -> Option<u64> {
         let mut left = most;
         let rest = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
@@ -130,11 +130,34 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
 
     /// Takes out the item at `index`.
     pub fn take(&mut self, index: u64) -> Option<T> {
-        let mut item = None;
-        self.remove(index, index.saturating_add(1), 1, &mut |found| {
-            item = Some(found)
-        });
-        item
+        if !self.covers(index) {
+            return None;
+        }
+        let item = Self::take_below(&mut self.root, self.height, index)?;
+        self.count -= 1;
+        if self.count == 0 {
+            self.height = 0;
+        }
+        Some(item)
+    }
+
+    fn take_below(slot: &mut Slot<T, WIDTH>, level: u32, index: u64) -> Option<T> {
+        let Slot::Node(node) = slot else {
+            let item = core::mem::replace(slot, Slot::Empty);
+            return match item {
+                Slot::Item(item) => Some(item),
+                _ => None,
+            };
+        };
+        let at = Self::slot_of(index, level - 1);
+        let item = Self::take_below(&mut node[at], level - 1, index)?;
+        // Items mostly go in some order: a neighbour is where one is left, if any is.
+        let used = |s: &Slot<T, WIDTH>| !matches!(s, Slot::Empty);
+        let near = &node[at.saturating_sub(1)..(at + 2).min(WIDTH)];
+        if !near.iter().any(used) && !node.iter().any(used) {
+            *slot = Slot::Empty;
+        }
+        Some(item)
     }
 
     /// Last index below a slot at `level` that starts at `base`.
@@ -149,7 +172,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         base: u64,
         range: core::ops::Range<u64>,
         left: &mut usize,
-        taken: &mut dyn FnMut(T),
+        taken: &mut impl FnMut(T),
     ) -> Option<u64> {
         if range.end <= base || Self::last_index(base, level) < range.start {
             return None;
@@ -160,7 +183,6 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
             Slot::Item(_) => *left -= 1,
             Slot::Node(node) => {
                 let step = 1u64 << (Self::BITS * (level - 1));
-                // The first that can be in the range: a single item is taken without a look at its neighbours.
                 let skip = range.start.saturating_sub(base) / step;
                 for (i, child) in node.iter_mut().enumerate().skip(skip as usize) {
                     let base = base + i as u64 * step;
@@ -184,7 +206,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
     }
 
     /// Calls `f` for the items from `from` on, in order, until it gives something.
-    pub fn find_from<R>(&self, from: u64, f: &mut dyn FnMut(u64, &T) -> Option<R>) -> Option<R> {
+    pub fn find_from<R>(&self, from: u64, f: &mut impl FnMut(u64, &T) -> Option<R>) -> Option<R> {
         Self::find(&self.root, self.height, 0, from, f)
     }
 
@@ -193,7 +215,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         level: u32,
         base: u64,
         from: u64,
-        f: &mut dyn FnMut(u64, &T) -> Option<R>,
+        f: &mut impl FnMut(u64, &T) -> Option<R>,
     ) -> Option<R> {
         if Self::last_index(base, level) < from {
             return None;

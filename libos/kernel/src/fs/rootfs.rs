@@ -2,7 +2,7 @@
 
 use super::ramfs::{Body, Limits, RamFs, RamInode};
 use super::tar::{self, Member, MemberKind};
-use super::types::{FileType, Name};
+use super::types::{FileType, Hashed, Name};
 use crate::base::sync::Once;
 use crate::base::{Errno, Result};
 use crate::time::Timespec;
@@ -198,7 +198,7 @@ fn unpack(root: &Arc<RamInode>, member: &Member<'static>) -> Result<()> {
         MemberKind::HardLink(to) => {
             let (from, from_name) = parent_of(root, clean(to))?;
             let target: Arc<dyn Inode> = from.entry(from_name)?;
-            return dir.link(name, &target);
+            return dir.link(Hashed::new(name), &target);
         }
     };
     dir.add(name, body, member.perm, member.uid, member.gid, time)

@@ -191,6 +191,39 @@ pub struct SetAttr {
     pub mtime: Option<Timespec>,
 }
 
+/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
+pub fn hash_name(name: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut h = name.len() as u64;
+    let mut words = name.chunks_exact(8);
+    for w in &mut words {
+        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
+        h = (h ^ word).wrapping_mul(K).rotate_left(29);
+    }
+    let tail = words
+        .remainder()
+        .iter()
+        .fold(0u64, |t, &b| t << 8 | b as u64);
+    h = (h ^ tail).wrapping_mul(K);
+    h ^ h >> 32
+}
+
+/// A name that is looked for, in one table after the other.
+#[derive(Clone, Copy)]
+pub struct Hashed<'a> {
+    pub bytes: &'a [u8],
+    pub hash: u64,
+}
+
+impl<'a> Hashed<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Hashed {
+            bytes,
+            hash: hash_name(bytes),
+        }
+    }
+}
+
 /// The name of a directory entry; short ones need no allocation.
 #[derive(Clone)]
 pub enum Name {

@@ -7,7 +7,7 @@ use super::inode::Link;
 use super::mount;
 use super::path::Path;
 use super::permission::{self, EXEC};
-use super::types::{FileType, NAME_MAX, PATH_MAX};
+use super::types::{FileType, Hashed, NAME_MAX, PATH_MAX};
 use crate::base::{Errno, Result};
 use crate::process::Credentials;
 use alloc::borrow::Cow;
@@ -236,19 +236,19 @@ fn skip_slashes(text: &[u8], from: usize) -> usize {
 
 /// The entry `name` of the directory `parent`, and what is mounted there.
 pub fn child(parent: &Path, name: &[u8]) -> Result<Path> {
-    let mut path = bare_child(parent, name)?;
+    let mut path = bare_child(parent, Hashed::new(name))?;
     mount::cross(&mut path);
     Ok(path)
 }
 
 /// The entry itself, whatever is mounted over it.
-fn bare_child(parent: &Path, name: &[u8]) -> Result<Path> {
+fn bare_child(parent: &Path, name: Hashed<'_>) -> Result<Path> {
     let dentry = match parent.dentry.cached(name) {
         Some(dentry) => dentry,
-        None if name.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
+        None if name.bytes.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
         None if !parent.mount.sb.caches_names => {
             let inode = parent.inode().lookup(name)?;
-            super::dentry::Dentry::uncached(&parent.dentry, name, inode)
+            super::dentry::Dentry::uncached(&parent.dentry, name.bytes, inode)
         }
         None => {
             let _changing = parent.dentry.dir_lock.lock();
@@ -262,8 +262,8 @@ fn bare_child(parent: &Path, name: &[u8]) -> Result<Path> {
 }
 
 /// As [`child`] without crossing mounts, for who holds `dir_lock` of `parent`.
-pub fn locked_child(parent: &Path, name: &[u8]) -> Result<Path> {
-    if name.len() > NAME_MAX {
+pub fn locked_child(parent: &Path, name: Hashed<'_>) -> Result<Path> {
+    if name.bytes.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
     let dentry = match parent.dentry.cached(name) {
@@ -271,9 +271,10 @@ pub fn locked_child(parent: &Path, name: &[u8]) -> Result<Path> {
         None => {
             let inode = parent.inode().lookup(name)?;
             if parent.mount.sb.caches_names {
-                parent.dentry.add(name, inode)?
+                parent.dentry.reserve(name)?;
+                parent.dentry.add(name, inode)
             } else {
-                super::dentry::Dentry::uncached(&parent.dentry, name, inode)
+                super::dentry::Dentry::uncached(&parent.dentry, name.bytes, inode)
             }
         }
     };

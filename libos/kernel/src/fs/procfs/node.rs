@@ -9,7 +9,7 @@ use crate::base::{Errno, Result};
 use crate::fs::anonymous::place_of;
 use crate::fs::file::FileOps;
 use crate::fs::inode::{Access, DirEntry, Inode, Link, NewInode};
-use crate::fs::types::{FileType, Metadata, OpenFlags};
+use crate::fs::types::{FileType, Hashed, Metadata, OpenFlags};
 use crate::time::{self, Timespec};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -221,7 +221,8 @@ impl Inode for Node {
         self
     }
 
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+    fn lookup(&self, name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
+        let name = name.bytes;
         match self.what {
             What::Root => {
                 if let Some(pid) = parse(name) {
@@ -272,7 +273,7 @@ impl Inode for Node {
     }
 
     /// There is no such process, and naming one does not make it.
-    fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, _name: Hashed<'_>, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::ENOENT)
     }
 

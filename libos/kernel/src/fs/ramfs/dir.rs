@@ -5,10 +5,9 @@
 
 use super::RamInode;
 use crate::base::{Errno, Result};
-use crate::fs::dentry::hash_name;
 use crate::fs::name_table::NameTable;
 use crate::fs::radix::Radix;
-use crate::fs::types::Name;
+use crate::fs::types::{Hashed, Name, hash_name};
 use alloc::sync::Arc;
 
 struct Entry {
@@ -38,19 +37,19 @@ fn hash_in(entries: &Entries, place: &u64) -> u64 {
         .map_or(0, |e| hash_name(e.name.as_bytes()))
 }
 
-fn is_named(entries: &Entries, place: &u64, name: &[u8]) -> bool {
+fn is_named(entries: &Entries, place: &u64, name: Hashed<'_>) -> bool {
     entries
         .get(*place)
-        .is_some_and(|e| e.name.as_bytes() == name)
+        .is_some_and(|e| e.name.as_bytes() == name.bytes)
 }
 
 impl Dir {
-    fn place(&self, name: &[u8]) -> Option<u64> {
+    fn place(&self, name: Hashed<'_>) -> Option<u64> {
         let same = |place: &u64| is_named(&self.entries, place, name);
-        self.index.find(hash_name(name), same).copied()
+        self.index.find(name.hash, same).copied()
     }
 
-    pub fn get(&self, name: &[u8]) -> Option<&Arc<RamInode>> {
+    pub fn get(&self, name: Hashed<'_>) -> Option<&Arc<RamInode>> {
         Some(&self.entries.get(self.place(name)?)?.inode)
     }
 
@@ -68,7 +67,7 @@ impl Dir {
     }
 
     /// Whether an entry can be made: `ENOENT` in a removed directory, `EEXIST` if the name is taken.
-    fn check_new(&self, name: &[u8]) -> Result<()> {
+    fn check_new(&self, name: Hashed<'_>) -> Result<()> {
         if self.dead {
             return Err(Errno::ENOENT);
         }
@@ -83,62 +82,64 @@ impl Dir {
     }
 
     /// Adds an entry.
-    pub fn insert(&mut self, name: &[u8], inode: Arc<RamInode>) -> Result<()> {
+    pub fn insert(&mut self, name: Hashed<'_>, inode: Arc<RamInode>) -> Result<()> {
         self.check_new(name)?;
         let entries = &self.entries;
         self.index
-            .insert(hash_name(name), self.next, |place| hash_in(entries, place))?;
-        let name = Name::new(name);
+            .insert(name.hash, self.next, |place| hash_in(entries, place))?;
+        let name = Name::new(name.bytes);
         self.entries.insert(self.next, Entry { name, inode });
         self.next += 1;
         Ok(())
     }
 
     /// Gives an entry another name, one that is free. It stays where it is: a reader does not meet it again.
-    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<()> {
+    pub fn rename(&mut self, old: Hashed<'_>, new: Hashed<'_>) -> Result<()> {
         let place = self.place(old).ok_or(Errno::ENOENT)?;
         self.check_new(new)?;
         let entries = &self.entries;
         self.index
-            .reserve(hash_name(new), |place| hash_in(entries, place))?;
-        self.index.take(hash_name(old), |&found| found == place);
+            .reserve(new.hash, |place| hash_in(entries, place))?;
+        self.index.take(old.hash, |&found| found == place);
         if let Some(entry) = self.entries.get_mut(place) {
-            entry.name = Name::new(new);
+            entry.name = Name::new(new.bytes);
         }
         let entries = &self.entries;
         self.index
-            .insert(hash_name(new), place, |place| hash_in(entries, place))
+            .put(new.hash, place, |place| hash_in(entries, place));
+        Ok(())
     }
 
     /// Puts another inode behind an existing name; returns the old one.
-    pub fn replace(&mut self, name: &[u8], inode: Arc<RamInode>) -> Result<Arc<RamInode>> {
+    pub fn replace(&mut self, name: Hashed<'_>, inode: Arc<RamInode>) -> Result<Arc<RamInode>> {
         let place = self.place(name).ok_or(Errno::ENOENT)?;
         let entry = self.entries.get_mut(place).ok_or(Errno::ENOENT)?;
         Ok(core::mem::replace(&mut entry.inode, inode))
     }
 
-    pub fn remove(&mut self, name: &[u8]) -> Result<Arc<RamInode>> {
+    pub fn remove(&mut self, name: Hashed<'_>) -> Result<Arc<RamInode>> {
         let entries = &self.entries;
         let place = self
             .index
-            .remove(hash_name(name), |place| is_named(entries, place, name))
+            .remove(name.hash, |place| is_named(entries, place, name))
             .ok_or(Errno::ENOENT)?;
         let entry = self.entries.take(place).ok_or(Errno::ENOENT)?;
         Ok(entry.inode)
     }
 
     /// Reports entries whose cookie is greater than `cookie`, in order, until `sink` says `false`.
-    pub fn after(&self, cookie: u64, sink: &mut dyn FnMut(u64, &[u8], &Arc<RamInode>) -> bool) {
-        self.entries.find_from(cookie, &mut |place, e| {
-            (!sink(place + 1, e.name.as_bytes(), &e.inode)).then_some(())
-        });
+    pub fn after(&self, cookie: u64, mut sink: impl FnMut(u64, &[u8], &Arc<RamInode>) -> bool) {
+        self.entries
+            .find_from(cookie, &mut |place: u64, e: &Entry| {
+                (!sink(place + 1, e.name.as_bytes(), &e.inode)).then_some(())
+            });
     }
 
     fn pop(&mut self) -> Option<Arc<RamInode>> {
-        let mut entry = None;
-        self.entries
-            .remove(0, u64::MAX, 1, &mut |e| entry = Some(e));
-        Some(entry?.inode)
+        let place = self
+            .entries
+            .find_from(0, &mut |place, _: &Entry| Some(place))?;
+        Some(self.entries.take(place)?.inode)
     }
 
     /// Lets go of everything in it, as it goes itself: a tree that nobody else holds is taken apart step by step, not by a recursion

@@ -79,8 +79,8 @@ impl Contents {
     pub fn pages(&self) -> usize {
         let data = self.data.lock();
         let packed = data.packed.len().div_ceil(PAGE_SIZE);
-        if packed == 0 {
-            return data.tree.count();
+        if packed == 0 || data.tree.count() == 0 {
+            return data.tree.count() + packed;
         }
         let mut own = 0;
         data.tree.find_from(0, &mut |i, _| {

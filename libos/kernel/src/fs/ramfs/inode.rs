@@ -8,7 +8,7 @@ use crate::fs::devfs;
 use crate::fs::fifo;
 use crate::fs::file::FileOps;
 use crate::fs::inode::*;
-use crate::fs::types::{Dev, FileType, Metadata, OpenFlags, SetAttr};
+use crate::fs::types::{Dev, FileType, Hashed, Metadata, OpenFlags, SetAttr};
 use crate::memory::frames::{Frame, Piece};
 use crate::memory::source::FileKey;
 use crate::memory::space::Copies;
@@ -124,11 +124,11 @@ impl Inode for RamInode {
         self
     }
 
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
-        Ok(self.entry(name)?)
+    fn lookup(&self, name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
+        Ok(self.entry_hashed(name)?)
     }
 
-    fn create(&self, name: &[u8], new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, name: Hashed<'_>, new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         let dir = self.dir()?;
         let inode = self.make(new)?;
         dir.lock().insert(name, inode.clone())?;
@@ -149,7 +149,7 @@ impl Inode for RamInode {
         Ok(inode)
     }
 
-    fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<()> {
+    fn link(&self, name: Hashed<'_>, target: &Arc<dyn Inode>) -> Result<()> {
         let target = as_ram(target)?;
         let links = {
             let attr = target.attr.lock();
@@ -174,28 +174,28 @@ impl Inode for RamInode {
         Ok(())
     }
 
-    fn unlink(&self, name: &[u8]) -> Result<()> {
+    fn unlink(&self, name: Hashed<'_>) -> Result<()> {
         let victim = self.dir()?.lock().remove(name)?;
         self.unlinked(&victim);
         self.touch();
         Ok(())
     }
 
-    fn rmdir(&self, name: &[u8]) -> Result<()> {
-        self.entry(name)?.dir()?.lock().bury()?;
+    fn rmdir(&self, name: Hashed<'_>) -> Result<()> {
+        self.entry_hashed(name)?.dir()?.lock().bury()?;
         self.unlink(name)
     }
 
     fn rename(
         &self,
-        old: &[u8],
+        old: Hashed<'_>,
         new_dir: &Arc<dyn Inode>,
-        new: &[u8],
+        new: Hashed<'_>,
         how: RenameHow,
     ) -> Result<()> {
         let to = as_ram(new_dir)?;
-        let moved = self.entry(old)?;
-        let target = to.entry(new).ok();
+        let moved = self.entry_hashed(old)?;
+        let target = to.entry_hashed(new).ok();
         let is_dir = |inode: &RamInode| inode.kind() == FileType::Directory;
         match (how, target) {
             (RenameHow::Exchange, None) => return Err(Errno::ENOENT),
@@ -236,7 +236,7 @@ impl Inode for RamInode {
     }
 
     fn readdir(&self, cookie: u64, sink: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
-        self.dir()?.lock().after(cookie, &mut |next, name, inode| {
+        self.dir()?.lock().after(cookie, |next, name, inode| {
             sink(DirEntry {
                 name,
                 ino: inode.ino,

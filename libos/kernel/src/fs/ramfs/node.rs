@@ -8,7 +8,7 @@ use crate::base::{Errno, Result, SpinLock};
 use crate::fs::fifo::FifoSlot;
 use crate::fs::inode::{Access, Inode, NewInode, NewKind};
 use crate::fs::permission::{SETGID, SETUID};
-use crate::fs::types::{Dev, FileType, Name};
+use crate::fs::types::{Dev, FileType, Hashed, Name};
 use crate::time::Timespec;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -178,7 +178,9 @@ impl RamInode {
         time: Timespec,
     ) -> Result<Arc<RamInode>> {
         let inode = RamInode::new(&self.fs, body, perm, uid, gid, time);
-        self.dir()?.lock().insert(name, inode.clone())?;
+        self.dir()?
+            .lock()
+            .insert(Hashed::new(name), inode.clone())?;
         if inode.kind() == FileType::Directory {
             self.attr.lock().nlink += 1;
         }
@@ -187,6 +189,10 @@ impl RamInode {
 
     /// The entry `name`, as what it is.
     pub fn entry(&self, name: &[u8]) -> Result<Arc<RamInode>> {
+        self.entry_hashed(Hashed::new(name))
+    }
+
+    pub(super) fn entry_hashed(&self, name: Hashed<'_>) -> Result<Arc<RamInode>> {
         self.dir()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fs::inode::*;
-use crate::fs::types::FileType;
+use crate::fs::types::{FileType, Hashed};
 use crate::user::Buffer;
 use alloc::vec::Vec;
 
@@ -22,12 +22,14 @@ fn new(kind: NewKind<'_>) -> NewInode<'_> {
 }
 
 fn file(fs: &RamFs, name: &[u8]) -> Arc<dyn Inode> {
-    fs.root_dir().create(name, &new(NewKind::File)).unwrap()
+    fs.root_dir()
+        .create(Hashed::new(name), &new(NewKind::File))
+        .unwrap()
 }
 
 fn dir(fs: &RamFs, name: &[u8]) -> Arc<dyn Inode> {
     fs.root_dir()
-        .create(name, &new(NewKind::Directory))
+        .create(Hashed::new(name), &new(NewKind::Directory))
         .unwrap()
 }
 
@@ -113,7 +115,7 @@ fn a_full_file_system_says_so_and_recovers() {
     assert_eq!(write(&f, b"x", 5), Ok(1));
     assert_eq!(fs.stat().unwrap().free, 0);
     drop(f);
-    fs.root_dir().unlink(b"f").unwrap();
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
     assert_eq!(fs.stat().unwrap().free, 3);
 }
 
@@ -122,10 +124,13 @@ fn an_unlinked_file_lives_as_long_as_it_is_held() {
     let fs = fs(10);
     let f = file(&fs, b"f");
     write(&f, b"still here", 0).unwrap();
-    fs.root_dir().unlink(b"f").unwrap();
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 0);
     assert_eq!(read(&f, 10, 0), b"still here");
-    assert_eq!(fs.root_dir().link(b"g", &f), Err(Errno::ENOENT));
+    assert_eq!(
+        fs.root_dir().link(Hashed::new(b"g"), &f),
+        Err(Errno::ENOENT)
+    );
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn a_nameless_file_can_be_given_a_name_once_made() {
     let fs = fs(10);
     let f = fs.root_dir().tmpfile(&new(NewKind::File), true).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 0);
-    fs.root_dir().link(b"named", &f).unwrap();
+    fs.root_dir().link(Hashed::new(b"named"), &f).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 1);
 }
 
@@ -239,17 +244,24 @@ fn directories_count_their_links() {
         (root.metadata().unwrap().nlink, d.metadata().unwrap().nlink),
         (3, 2)
     );
-    d.create(b"sub", &new(NewKind::Directory)).unwrap();
+    d.create(Hashed::new(b"sub"), &new(NewKind::Directory))
+        .unwrap();
     assert_eq!(d.metadata().unwrap().nlink, 3);
-    assert_eq!(root.rmdir(b"d"), Err(Errno::ENOTEMPTY));
-    d.rename(b"sub", &root, b"sub", RenameHow::Replace).unwrap();
+    assert_eq!(root.rmdir(Hashed::new(b"d")), Err(Errno::ENOTEMPTY));
+    d.rename(
+        Hashed::new(b"sub"),
+        &root,
+        Hashed::new(b"sub"),
+        RenameHow::Replace,
+    )
+    .unwrap();
     assert_eq!(
         (root.metadata().unwrap().nlink, d.metadata().unwrap().nlink),
         (4, 2)
     );
-    root.rmdir(b"d").unwrap();
+    root.rmdir(Hashed::new(b"d")).unwrap();
     assert_eq!(
-        d.create(b"x", &new(NewKind::File)).err(),
+        d.create(Hashed::new(b"x"), &new(NewKind::File)).err(),
         Some(Errno::ENOENT)
     );
     assert_eq!(root.metadata().unwrap().nlink, 3);
@@ -277,7 +289,9 @@ fn reading_a_directory_survives_changes_to_it() {
             break;
         }
         removed += batch.len();
-        batch.iter().for_each(|n| root.unlink(n).unwrap());
+        batch
+            .iter()
+            .for_each(|n| root.unlink(Hashed::new(n)).unwrap());
     }
     assert_eq!(removed, 100);
     assert_eq!(names(&root, 0, 9), Vec::<Vec<u8>>::new());
@@ -288,12 +302,24 @@ fn renaming_replaces_and_exchanges() {
     let fs = fs(10);
     let root: Arc<dyn Inode> = fs.root_dir().clone();
     let (a, b) = (file(&fs, b"a"), file(&fs, b"b"));
-    root.rename(b"a", &root, b"b", RenameHow::Exchange).unwrap();
-    assert_eq!(root.lookup(b"a").unwrap().ino(), b.ino());
-    root.rename(b"a", &root, b"b", RenameHow::Replace).unwrap();
-    assert_eq!(root.lookup(b"b").unwrap().ino(), b.ino());
+    root.rename(
+        Hashed::new(b"a"),
+        &root,
+        Hashed::new(b"b"),
+        RenameHow::Exchange,
+    )
+    .unwrap();
+    assert_eq!(root.lookup(Hashed::new(b"a")).unwrap().ino(), b.ino());
+    root.rename(
+        Hashed::new(b"a"),
+        &root,
+        Hashed::new(b"b"),
+        RenameHow::Replace,
+    )
+    .unwrap();
+    assert_eq!(root.lookup(Hashed::new(b"b")).unwrap().ino(), b.ino());
     assert_eq!(a.metadata().unwrap().nlink, 0);
-    assert_eq!(root.lookup(b"a").err(), Some(Errno::ENOENT));
+    assert_eq!(root.lookup(Hashed::new(b"a")).err(), Some(Errno::ENOENT));
 }
 
 #[test]
@@ -334,13 +360,16 @@ fn attributes_and_names_are_paid_for() {
     f.remove_xattr(b"user.b").unwrap();
     assert_eq!(used(), 3);
     drop(f);
-    fs.root_dir().unlink(b"f").unwrap();
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
     assert_eq!(used(), 1);
     let target = alloc::vec![b'x'; 4000];
     let link = |n: u32| {
         let name = n.to_string();
         fs.root_dir()
-            .create(name.as_bytes(), &new(NewKind::Symlink(&target)))
+            .create(
+                Hashed::new(name.as_bytes()),
+                &new(NewKind::Symlink(&target)),
+            )
             .map(drop)
     };
     let made = (0..100).take_while(|&n| link(n).is_ok()).count();
