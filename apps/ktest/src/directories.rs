@@ -302,6 +302,11 @@ fn renameat2_has_flags() {
     assert_eq!(fs::read("g").expect("there"), b"f");
     fails(rename("f", "nowhere", EXCHANGE), libc::ENOENT);
     fails(rename("f", "g", NOREPLACE | EXCHANGE), libc::EINVAL);
+    fs::create_dir("d").expect("a new directory");
+    fails(rename("d", "f/", EXCHANGE), libc::ENOTDIR);
+    fails(rename("f/", "d", EXCHANGE), libc::ENOTDIR);
+    ok(rename("f", "d/", EXCHANGE));
+    ok(rename("f/", "d", EXCHANGE));
     ok(rename("f", "h", NOREPLACE));
 }
 

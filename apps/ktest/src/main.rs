@@ -21,12 +21,14 @@ mod atfork;
 mod blocks;
 mod clocks;
 mod connections;
+mod contents;
 mod dates;
 mod descriptors;
 mod directories;
 mod ends;
 mod epolls;
 mod events;
+mod excess;
 mod exec;
 mod faults;
 mod files;
@@ -41,13 +43,17 @@ mod links;
 mod locks;
 mod mappings;
 mod metadata;
+mod mounts;
 mod names;
+mod opening;
 mod owners;
 mod pipes;
 mod procfs;
 mod protection;
 mod pthreads;
 mod ptys;
+mod record_locks;
+mod rights;
 mod robust;
 mod scheduling;
 mod sharing;
@@ -64,6 +70,7 @@ mod terminals;
 mod threads;
 mod timers;
 mod waits;
+mod watches;
 
 use harness::Test;
 use std::process::ExitCode;
@@ -86,17 +93,23 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("sockets", sockets::TESTS),
     ("connections", connections::TESTS),
     ("descriptors", descriptors::TESTS),
+    ("record_locks", record_locks::TESTS),
     ("files", files::TESTS),
+    ("contents", contents::TESTS),
+    ("opening", opening::TESTS),
     ("directories", directories::TESTS),
     ("links", links::TESTS),
     ("metadata", metadata::TESTS),
     ("owners", owners::TESTS),
+    ("rights", rights::TESTS),
+    ("mounts", mounts::TESTS),
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),
     ("terminals", terminals::TESTS),
     ("ptys", ptys::TESTS),
     ("events", events::TESTS),
     ("epolls", epolls::TESTS),
+    ("watches", watches::TESTS),
     ("clocks", clocks::TESTS),
     ("timers", timers::TESTS),
     ("threads", threads::TESTS),
@@ -117,6 +130,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("shortage", shortage::TESTS),
     ("procfs", procfs::TESTS),
     ("hostile", hostile::TESTS),
+    ("excess", excess::TESTS),
     ("stress", stress::TESTS),
     ("fuzz", fuzz::TESTS),
 ];

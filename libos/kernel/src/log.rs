@@ -19,13 +19,18 @@ pub enum Level {
 /// Bytes of log kept; the oldest lines go first. In the kernel's own image: what is said about a want of memory must not need any.
 const CAPACITY: usize = 64 * 1024;
 /// Bytes of a line; what is longer is cut.
-const LINE: usize = 1000;
+pub const LINE: usize = 1000;
+
+/// Bytes of the level before a line: `<6>`.
+const PREFIX: usize = 3;
 
 /// Leaf lock.
 static RING: SpinLock<Ring> = SpinLock::new(Ring {
     bytes: [0; CAPACITY],
     start: 0,
     len: 0,
+    gone: Place { byte: 0, line: 0 },
+    lines: 0,
 });
 
 struct Ring {
@@ -33,6 +38,17 @@ struct Ring {
     /// Where the oldest byte is.
     start: usize,
     len: usize,
+    /// What came before the oldest byte.
+    gone: Place,
+    /// Whole lines that ever came.
+    lines: u64,
+}
+
+/// A place in the log, counted from its beginning, which may be gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    byte: u64,
+    pub line: u64,
 }
 
 impl Ring {
@@ -57,8 +73,30 @@ impl Ring {
         let cut = rest
             .position(|&b| b == b'\n')
             .map_or(self.len, |p| over + p);
+        let lines = a.iter().chain(b).take(cut).filter(|&&b| b == b'\n').count();
+        self.gone.byte += cut as u64;
+        self.gone.line += lines as u64;
         self.start = (self.start + cut) % CAPACITY;
         self.len -= cut;
+    }
+
+    fn line_at(&self, place: Place, line: &mut [u8]) -> At {
+        let Some(skip) = place.byte.checked_sub(self.gone.byte) else {
+            return At::Gone;
+        };
+        let (a, b) = self.parts();
+        let bytes = a.iter().chain(b).skip(skip as usize);
+        for (n, (to, &from)) in line.iter_mut().zip(bytes).enumerate() {
+            *to = from;
+            if from == b'\n' {
+                let next = Place {
+                    byte: place.byte + n as u64 + 1,
+                    line: place.line + 1,
+                };
+                return At::Line(n + 1, next);
+            }
+        }
+        At::End
     }
 
     /// There is room.
@@ -107,6 +145,36 @@ pub fn contents() -> Vec<u8> {
     }
 }
 
+/// The oldest line there is.
+pub fn oldest() -> Place {
+    RING.lock().gone
+}
+
+/// Where the next line will be.
+pub fn newest() -> Place {
+    let ring = RING.lock();
+    Place {
+        byte: ring.gone.byte + ring.len as u64,
+        line: ring.lines,
+    }
+}
+
+/// What there is at a place of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// A line of so many bytes, its end included, and where the next one is.
+    Line(usize, Place),
+    /// Nothing yet.
+    End,
+    /// Nothing any more.
+    Gone,
+}
+
+/// Copies the line at `place`, which is the beginning of one.
+pub fn line_at(place: Place, line: &mut [u8; LINE + PREFIX]) -> At {
+    RING.lock().line_at(place, line)
+}
+
 #[doc(hidden)]
 pub fn write(level: Level, args: core::fmt::Arguments<'_>) {
     let now = crate::time::monotonic_ns();
@@ -121,9 +189,10 @@ pub fn write(level: Level, args: core::fmt::Arguments<'_>) {
     let line = &line.bytes[..=line.len];
     {
         let mut ring = RING.lock();
-        ring.make_room(line.len() + 3);
+        ring.make_room(line.len() + PREFIX);
         ring.push(&[b'<', b'0' + level as u8, b'>']);
         ring.push(line);
+        ring.lines += 1;
     }
     crate::drivers::console_log(level, line);
 }
@@ -146,6 +215,8 @@ mod tests {
             bytes: [0; CAPACITY],
             start: 0,
             len: 0,
+            gone: Place { byte: 0, line: 0 },
+            lines: 0,
         };
         let line = |n: usize| format!("{n:0width$}\n", width = n % 700 + 1).into_bytes();
         let mut all = Vec::new();
@@ -161,5 +232,26 @@ mod tests {
         assert!(all.ends_with(&kept));
         assert!(kept.len() > CAPACITY - 702);
         assert_eq!(all[all.len() - kept.len() - 1], b'\n');
+        let gone = &all[..all.len() - kept.len()];
+        let lines = gone.iter().filter(|&&b| b == b'\n').count();
+        let (byte, line) = (gone.len() as u64, lines as u64);
+        let mut at = Place { byte, line };
+        assert_eq!(ring.gone, at);
+        // One after the other they are all of it.
+        let mut read = Vec::new();
+        let mut bytes = [0; LINE + PREFIX];
+        while let At::Line(len, next) = ring.line_at(at, &mut bytes) {
+            read.extend_from_slice(&bytes[..len]);
+            assert_eq!(next.line, at.line + 1);
+            at = next;
+        }
+        assert_eq!(read, kept);
+        assert_eq!(at.line, 3000);
+        assert_eq!(ring.line_at(at, &mut bytes), At::End);
+        let before = Place {
+            byte: ring.gone.byte - 1,
+            ..ring.gone
+        };
+        assert_eq!(ring.line_at(before, &mut bytes), At::Gone);
     }
 }

@@ -3,29 +3,13 @@
 //! It is what gives a file a path, what mounts hang on, and the cache that makes a path walk a few hash probes.
 
 use super::inode::Inode;
+use super::name_table::NameTable;
+use super::notify::{self, Event};
 use super::sleep_lock::SleepLock;
-use super::types::Name;
-use crate::base::SpinLock;
+use super::types::{Hashed, Name, hash_name};
+use crate::base::{Result, SpinLock};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use hashbrown::HashTable;
-
-/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
-pub fn hash_name(name: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut h = name.len() as u64;
-    let mut words = name.chunks_exact(8);
-    for w in &mut words {
-        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
-        h = (h ^ word).wrapping_mul(K).rotate_left(29);
-    }
-    let tail = words
-        .remainder()
-        .iter()
-        .fold(0u64, |t, &b| t << 8 | b as u64);
-    h = (h ^ tail).wrapping_mul(K);
-    h ^ h >> 32
-}
 
 struct Place {
     name: Name,
@@ -33,8 +17,16 @@ struct Place {
 }
 
 impl Drop for Dentry {
+    /// With the last user of its last name a file is gone, for those who watch it.
+    ///
     /// Each holds its parent: a chain that nobody else holds is let go of link by link, not by a recursion as deep as the tree.
     fn drop(&mut self) {
+        if *self.unlinked.get_mut()
+            && notify::active()
+            && self.inode.metadata().is_ok_and(|m| m.nlink == 0)
+        {
+            notify::gone(&self.inode, Event::DELETE_SELF);
+        }
         let mut parent = self.place.get_mut().parent.take();
         while let Some(mut dentry) = parent.and_then(Arc::into_inner) {
             parent = dentry.place.get_mut().parent.take();
@@ -47,13 +39,19 @@ struct Child {
     dentry: Arc<Dentry>,
 }
 
+impl Child {
+    fn hash(&self) -> u64 {
+        hash_name(self.name.as_bytes())
+    }
+}
+
 pub struct Dentry {
     pub(super) inode: Arc<dyn Inode>,
     /// Name and parent; `rename` changes both. Leaf lock.
     place: SpinLock<Place>,
     /// Children that have been looked up. Taken alone, or inside nothing but [`dir_lock`](Self::dir_lock).
-    children: SpinLock<HashTable<Child>>,
-    /// For directories: held while entries change and while a lookup that missed the cache fills it.
+    children: SpinLock<NameTable<Child>>,
+    /// For directories: held while entries change and while a lookup that missed the cache fills it. Only its holder adds children.
     pub(super) dir_lock: SleepLock,
     /// How many mounts hang here, so that a walk need not ask the mount table.
     pub(super) mounts: AtomicU32,
@@ -79,7 +77,7 @@ impl Dentry {
                 name: Name::new(name),
                 parent,
             }),
-            children: SpinLock::new(HashTable::new()),
+            children: SpinLock::new(NameTable::new()),
             dir_lock: SleepLock::new(),
             mounts: AtomicU32::new(0),
             unlinked: AtomicBool::new(false),
@@ -102,56 +100,73 @@ impl Dentry {
         self.unlinked.store(true, Ordering::Relaxed);
     }
 
+    /// Calls `f` while the name of `self` is neither removed nor changed.
+    pub fn with_name_kept<T>(&self, f: impl FnOnce() -> T) -> T {
+        loop {
+            let parent = self.parent();
+            let _changing = parent.as_ref().map(|p| p.dir_lock.lock());
+            // It may have been moved meanwhile.
+            if parent.as_ref().map(Arc::as_ptr) == self.parent().as_ref().map(Arc::as_ptr) {
+                return f();
+            }
+        }
+    }
+
     /// Whether a mount hangs here.
     pub fn is_mountpoint(&self) -> bool {
         self.mounts.load(Ordering::Acquire) != 0
     }
 
     /// The child of that name, if the cache has it.
-    pub fn cached(&self, name: &[u8]) -> Option<Arc<Dentry>> {
+    pub fn cached(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
         let children = self.children.lock();
         children
-            .find(hash_name(name), |c| c.name.as_bytes() == name)
+            .find(name.hash, |c| c.name.as_bytes() == name.bytes)
             .map(|c| c.dentry.clone())
     }
 
-    /// Makes a child and remembers it. The caller holds `dir_lock` of `self` and knows that there is none of that name.
-    pub fn add(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
-        let child = Self::uncached(self, name, inode);
+    /// Makes sure that there is room for one more child. What is to be done on the disk is done between this and [`add`](Self::add)
+    /// or [`adopt`](Self::adopt): with two dentries a directory would be two. The caller holds `dir_lock`.
+    pub fn reserve(&self, name: Hashed<'_>) -> Result<()> {
+        self.children.lock().reserve(name.hash, Child::hash)
+    }
+
+    /// Makes a child and remembers it; there is room. The caller holds `dir_lock` of `self` and knows that there is none of that
+    /// name.
+    pub fn add(self: &Arc<Self>, name: Hashed<'_>, inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        let child = Self::uncached(self, name.bytes, inode);
         self.insert(name, child.clone());
         child
     }
 
-    fn insert(&self, name: &[u8], dentry: Arc<Dentry>) {
+    fn insert(&self, name: Hashed<'_>, dentry: Arc<Dentry>) {
         let child = Child {
-            name: Name::new(name),
+            name: Name::new(name.bytes),
             dentry,
         };
-        let rehash = |c: &Child| hash_name(c.name.as_bytes());
-        let mut children = self.children.lock();
-        // A cache may forget: without memory for the entry, the file system is asked the next time.
-        if children.try_reserve(1, rehash).is_ok() {
-            children.insert_unique(hash_name(name), child, rehash);
-        }
+        self.children.lock().put(name.hash, child, Child::hash);
     }
 
     /// Forgets a child; returns it if the cache had it. The caller holds `dir_lock` of `self`.
-    pub fn forget(&self, name: &[u8]) -> Option<Arc<Dentry>> {
-        let mut children = self.children.lock();
-        let entry = children
-            .find_entry(hash_name(name), |c| c.name.as_bytes() == name)
-            .ok()?;
-        let (child, _) = entry.remove();
-        drop(children);
-        Some(child.dentry)
+    pub fn forget(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
+        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let child = self.children.lock().remove(name.hash, same);
+        Some(child?.dentry)
     }
 
-    /// Moves `child` from wherever it was to `name` in `self`. The caller holds both directories' `dir_lock` and has
-    /// made both names free in the cache.
-    pub fn adopt(self: &Arc<Self>, name: &[u8], child: Arc<Dentry>) {
+    /// As [`forget`](Self::forget), of a child that is to be [adopted](Self::adopt): what has been reserved for that stays.
+    pub fn give_away(&self, name: Hashed<'_>) {
+        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let child = self.children.lock().take(name.hash, same);
+        drop(child);
+    }
+
+    /// Moves `child` from wherever it was to `name` in `self`, where there is room. The caller holds both directories' `dir_lock`
+    /// and has made both names free in the cache.
+    pub fn adopt(self: &Arc<Self>, name: Hashed<'_>, child: Arc<Dentry>) {
         let old = {
             let mut place = child.place.lock();
-            place.name = Name::new(name);
+            place.name = Name::new(name.bytes);
             place.parent.replace(self.clone())
         };
         drop(old);
@@ -172,12 +187,20 @@ impl Dentry {
         }
     }
 
-    /// Empties the cache below `self`: parent and child refer to each other, so an unmounted tree must be taken apart.
-    pub fn dissolve(&self) {
-        let mut pending: alloc::vec::Vec<Arc<Dentry>> =
-            self.children.lock().drain().map(|c| c.dentry).collect();
-        while let Some(dentry) = pending.pop() {
-            pending.extend(dentry.children.lock().drain().map(|c| c.dentry));
+    /// Empties the cache below `self`, of which nobody has anything: parent and child refer to each other, so an unmounted tree
+    /// must be taken apart.
+    pub fn dissolve(self: &Arc<Self>) {
+        let mut at = self.clone();
+        loop {
+            let child = at.children.lock().pop();
+            at = match (child, at.parent()) {
+                (Some(child), _) => {
+                    notify::unmounted(&child.dentry.inode);
+                    child.dentry
+                }
+                (None, Some(parent)) => parent,
+                (None, None) => return,
+            };
         }
     }
 }

@@ -3,11 +3,11 @@
 //! `/dev` is a file system in memory whose nodes the kernel makes; a node made elsewhere with `mknod` opens the same device.
 
 use super::file::{File, FileOps};
-use super::mount::Mount;
+use super::mount::{Mount, Super};
 use super::open;
 use super::path::Path;
-use super::ramfs::{Body, RamFs, RamInode};
-use super::types::{Dev, OpenFlags};
+use super::ramfs::{Body, Limits, RamFs, RamInode};
+use super::types::{Dev, Hashed, OpenFlags};
 use super::walk::child;
 use crate::base::sync::Once;
 use crate::base::{Errno, Result, SpinLock};
@@ -36,13 +36,11 @@ struct Registered {
 
 static CHAR_DEVICES: SpinLock<BTreeMap<Dev, Registered>> = SpinLock::new(BTreeMap::new());
 static DEV: Once<Arc<RamFs>> = Once::new();
-/// Where it is mounted, for names that go away again.
-static MOUNT: Once<Arc<Mount>> = Once::new();
 
 /// The file system at `/dev`, made on first use.
 pub fn file_system() -> &'static Arc<RamFs> {
     DEV.call_once(|| {
-        let fs = RamFs::new("devtmpfs", RamFs::default_pages(), 0o755);
+        let fs = RamFs::new("devtmpfs", Limits::default(), 0o755);
         let link = |name: &str, to: &str| {
             let body = Body::Symlink(to.as_bytes().into());
             fs.root_dir()
@@ -73,8 +71,12 @@ pub fn file_system() -> &'static Arc<RamFs> {
     })
 }
 
-pub(super) fn set_mount(mount: Arc<Mount>) {
-    MOUNT.call_once(|| mount);
+/// The same with the tree of its names, wherever it is mounted.
+pub fn superblock() -> Arc<Super> {
+    static SUPER: Once<Arc<Super>> = Once::new();
+    SUPER
+        .call_once(|| Super::new(file_system().clone()))
+        .clone()
 }
 
 /// Registers a character device and gives it a name in `/dev` (`tty`, `pts/0`). May be called before `fs::init`.
@@ -146,15 +148,17 @@ pub fn remove_node(name: &str) {
         return;
     };
     // The name may be in the dentry cache, if anybody can have looked.
-    let dentry = MOUNT.get().and_then(|mount| {
-        let parts = name.split('/').count() - 1;
-        name.split('/')
-            .take(parts)
-            .try_fold(mount.root.clone(), |at, part| at.cached(part.as_bytes()))
-    });
+    let parts = name.split('/').count() - 1;
+    let dentry = name
+        .split('/')
+        .take(parts)
+        .try_fold(superblock().root.clone(), |at, part| {
+            at.cached(Hashed::new(part.as_bytes()))
+        });
     let _changing = dentry.as_ref().map(|d| d.dir_lock.lock());
-    if dir.unlink(last.as_bytes()).is_ok()
-        && let Some(gone) = dentry.as_ref().and_then(|d| d.forget(last.as_bytes()))
+    let last = Hashed::new(last.as_bytes());
+    if dir.unlink(last).is_ok()
+        && let Some(gone) = dentry.as_ref().and_then(|d| d.forget(last))
     {
         gone.mark_unlinked();
     }
@@ -172,10 +176,10 @@ pub fn open_char(dev: Dev, flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
 
 /// Opens the node `name`, whose driver asks to: without looking at who may.
 pub fn open_node(name: &str, flags: OpenFlags) -> Result<Arc<File>> {
-    let mount = MOUNT.get().ok_or(Errno::ENXIO)?;
+    let mount = Mount::of(superblock(), "devtmpfs");
     let root = Path {
-        mount: mount.clone(),
         dentry: mount.root.clone(),
+        mount,
     };
     let parts = name.split('/');
     let node = parts

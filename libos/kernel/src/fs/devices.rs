@@ -1,15 +1,13 @@
-//! The devices that need no hardware: `null zero full random urandom kmsg`.
+//! The devices that need no hardware: `null zero full random urandom`, and where [`kmsg`](super::kmsg) is.
 
 use super::devfs;
 use super::file::{File, FileOps, Offsets};
 use super::types::{Dev, OpenFlags};
-use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
+use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::memory::frames::Piece;
 use crate::process::current;
 use crate::user::Buffer;
-use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::any::Any;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,65 +102,6 @@ impl FileOps for Memory {
     }
 }
 
-/// `/dev/kmsg`: each read gives one record, each write makes one.
-struct KernelLog {
-    /// What is left of the log as it was when the file was opened, and the number of the next record.
-    left: SpinLock<(Vec<u8>, usize, u64)>,
-}
-
-impl FileOps for KernelLog {
-    fn read(&self, _file: &File, buf: &mut Buffer<'_>, _at: Option<u64>) -> Result<usize> {
-        let record = {
-            let mut left = self.left.lock();
-            let (log, at, sequence) = &mut *left;
-            let line = log[*at..].split(|&b| b == b'\n').next().unwrap_or(&[]);
-            if line.is_empty() {
-                return Err(Errno::EAGAIN);
-            }
-            let record = format_record(line, *sequence);
-            if record.len() > buf.len() {
-                return Err(Errno::EINVAL);
-            }
-            *at = (*at + line.len() + 1).min(log.len());
-            *sequence += 1;
-            record
-        };
-        buf.put(record.as_bytes())
-    }
-
-    fn write(&self, _file: &File, buf: &mut Buffer<'_>, _at: Option<u64>) -> Result<usize> {
-        let mut bytes = [0; 1024];
-        let total = buf.len();
-        let n = buf.take(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes[..n]);
-        // A leading `<N>` gives a priority; the ring keeps its own.
-        let text = text.trim_end();
-        let text = text
-            .strip_prefix('<')
-            .and_then(|t| t.split_once('>'))
-            .map_or(text, |(_, rest)| rest);
-        crate::klog!(Info, "{text}");
-        Ok(total)
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// `<6>[    1.000002] text` as `6,17,1000002,-;text`.
-fn format_record(line: &[u8], sequence: u64) -> String {
-    let line = String::from_utf8_lossy(line);
-    let parsed = || {
-        let (level, rest) = line.strip_prefix('<')?.split_once('>')?;
-        let (time, text) = rest.strip_prefix('[')?.split_once("] ")?;
-        let (seconds, micros) = time.trim().split_once('.')?;
-        let micros = seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?;
-        Some(alloc::format!("{level},{sequence},{micros},-;{text}\n"))
-    };
-    parsed().unwrap_or_else(|| alloc::format!("6,{sequence},0,-;{line}\n"))
-}
-
 /// Major number of the memory devices.
 const MEM: u32 = 1;
 
@@ -181,26 +120,7 @@ pub fn register() -> Result<()> {
         devfs::register_driver("mem", Dev::new(MEM, minor), Arc::new(open));
         devfs::add_node(name, Dev::new(MEM, minor), 0o666, 0, 0)?;
     }
-    let open = |_: Dev, _: OpenFlags| {
-        let log = KernelLog {
-            left: SpinLock::new((crate::log::contents(), 0, 0)),
-        };
-        Ok(Arc::new(log) as Arc<dyn FileOps>)
-    };
+    let open = |_: Dev, _: OpenFlags| Ok(super::kmsg::open());
     devfs::register_driver("mem", Dev::new(MEM, 11), Arc::new(open));
     devfs::add_node("kmsg", Dev::new(MEM, 11), 0o644, 0, 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_lines_become_records() {
-        assert_eq!(
-            format_record(b"<4>[    1.000002] disk on fire", 17),
-            "4,17,1000002,-;disk on fire\n"
-        );
-        assert_eq!(format_record(b"bare", 3), "6,3,0,-;bare\n");
-    }
 }

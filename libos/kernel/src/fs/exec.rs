@@ -1,7 +1,6 @@
 //! What `exec` asks of the file system.
 
 use super::caller;
-use super::context::FsContext;
 use super::file::File;
 use super::inode::Inode;
 use super::mount::MountFlags;
@@ -11,7 +10,7 @@ use super::permission::{self, EXEC, SETGID, SETUID};
 use super::ramfs::{PROGRAM_MARKER, RamInode};
 use super::syscalls::at::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 use super::types::{FileType, OpenFlags};
-use super::walk::{Follow, Scope, Walk, lookup};
+use super::walk::{Scope, Walk, lookup};
 use crate::base::{Errno, Result};
 use crate::user::Buffer;
 use alloc::sync::Arc;
@@ -116,18 +115,6 @@ pub fn open_kernel(path: &[u8], flags: i32, mode: u32) -> Result<Arc<File>> {
     let flags = OpenFlags::from_bits_truncate(flags as u32);
     let walk = Walk::new(&scope, caller::cwd(), path)?;
     open(&scope, walk, flags, (mode & 0o7777) as u16)
-}
-
-/// `chdir` of `context`, path already copied in.
-pub fn chdir_kernel(context: &FsContext, path: &[u8]) -> Result<()> {
-    let scope = caller::scope();
-    let place = lookup(&scope, context.cwd(), path, Follow::Yes)?;
-    if place.inode().kind() != FileType::Directory {
-        return Err(Errno::ENOTDIR);
-    }
-    permission::check(&**place.inode(), &scope.creds, EXEC)?;
-    context.set_cwd(place);
-    Ok(())
 }
 
 /// The program named in a copy of a linked program's file, so that `cp /bin/ls here` gives something that runs.

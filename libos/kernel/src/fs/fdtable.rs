@@ -26,9 +26,17 @@ struct Slot {
     on_exec: OnExec,
 }
 
-#[derive(Clone, Default)]
+/// Descriptors of one piece of a table: a megabyte, so that no table needs more memory than that in one piece.
+const PIECE: usize = 1 << 16;
+/// A program may not have more descriptors than this, whatever its limit (`fs.nr_open`).
+pub const MOST: usize = 1 << 20;
+
+#[derive(Default)]
 pub(crate) struct Slots {
-    slots: Vec<Option<Slot>>,
+    /// The descriptors below [`PIECE`], which are all that most programs have.
+    near: Vec<Option<Slot>>,
+    /// The others, a piece each, as far as it is used.
+    far: Vec<Vec<Option<Slot>>>,
     /// Every descriptor below this is in use.
     first_free: usize,
 }
@@ -49,7 +57,8 @@ impl FdTable {
     pub const fn new() -> Self {
         FdTable {
             inner: SpinLock::new(Slots {
-                slots: Vec::new(),
+                near: Vec::new(),
+                far: Vec::new(),
                 first_free: 0,
             }),
         }
@@ -58,22 +67,27 @@ impl FdTable {
     /// The table of a forked child: the same open files under the same numbers. A table can be megabytes long: `ENOMEM`.
     pub fn fork(&self) -> Result<FdTable> {
         let inner = self.inner.lock();
-        let used = inner.slots.iter().rposition(Option::is_some);
-        let used = &inner.slots[..used.map_or(0, |last| last + 1)];
-        let mut slots = Vec::new();
-        slots
-            .try_reserve_exact(used.len())
-            .map_err(|_| Errno::ENOMEM)?;
-        slots.extend_from_slice(used);
-        let first_free = inner.first_free.min(used.len());
+        let copy = |piece: &Vec<Option<Slot>>| {
+            let used = piece.iter().rposition(Option::is_some);
+            let used = &piece[..used.map_or(0, |last| last + 1)];
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(used.len())
+                .map_err(|_| Errno::ENOMEM)?;
+            copy.extend_from_slice(used);
+            Ok(copy)
+        };
         Ok(FdTable {
-            inner: SpinLock::new(Slots { slots, first_free }),
+            inner: SpinLock::new(Slots {
+                near: copy(&inner.near)?,
+                far: inner.far.iter().map(copy).collect::<Result<_>>()?,
+                first_free: inner.first_free,
+            }),
         })
     }
 
     /// One more than the highest descriptor, or more.
     pub fn size(&self) -> usize {
-        self.inner.lock().slots.len()
+        self.inner.lock().len()
     }
 
     /// The open file; `EBADF` if there is none.
@@ -102,17 +116,14 @@ impl FdTable {
         limit: u64,
     ) -> Result<i32> {
         let mut inner = self.inner.lock();
-        let start = min.max(inner.first_free);
-        let len = inner.slots.len();
-        let fd = (start..len)
-            .find(|&i| inner.slots[i].is_none())
-            .unwrap_or(start.max(len));
-        if fd as u64 >= limit.min(i32::MAX as u64) {
+        let fd = inner.free_from(min);
+        if fd as u64 >= limit.min(MOST as u64) {
             return Err(Errno::EMFILE);
         }
-        inner.make_room(fd)?;
-        inner.slots[fd] = Some(Slot { file, on_exec });
-        if fd == inner.first_free {
+        // Where there is no room, the file goes with no lock held.
+        let place = inner.place(fd)?;
+        *place = Some(Slot { file, on_exec });
+        if min <= inner.first_free {
             inner.first_free = fd + 1;
         }
         Ok(fd as i32)
@@ -120,10 +131,7 @@ impl FdTable {
 
     /// `EMFILE` if one more descriptor would not be below `limit`.
     pub fn check_room(&self, limit: u64) -> Result<()> {
-        let inner = self.inner.lock();
-        let used = |i: &usize| inner.slots.get(*i).is_some_and(Option::is_some);
-        let free = (inner.first_free..).find(|i| !used(i));
-        if free.is_some_and(|i| (i as u64) < limit) {
+        if (self.inner.lock().free_from(0) as u64) < limit {
             Ok(())
         } else {
             Err(Errno::EMFILE)
@@ -147,13 +155,11 @@ impl FdTable {
         on_exec: OnExec,
         limit: u64,
     ) -> Result<Option<Arc<File>>> {
-        if fd < 0 || fd as u64 >= limit {
+        if fd < 0 || fd as u64 >= limit.min(MOST as u64) {
             return Err(Errno::EBADF);
         }
         let mut inner = self.inner.lock();
-        let fd = fd as usize;
-        inner.make_room(fd)?;
-        let old = inner.slots[fd].replace(Slot { file, on_exec });
+        let old = inner.place(fd as usize)?.replace(Slot { file, on_exec });
         Ok(old.map(|slot| slot.file))
     }
 
@@ -161,7 +167,6 @@ impl FdTable {
     pub fn remove(&self, fd: i32) -> Result<Arc<File>> {
         let mut inner = self.inner.lock();
         let slot = inner
-            .slots
             .get_mut(fd as usize)
             .and_then(Option::take)
             .ok_or(Errno::EBADF)?;
@@ -172,21 +177,19 @@ impl FdTable {
     /// The same, if it is `file` that is there.
     pub fn remove_file(&self, fd: i32, file: &Arc<File>) -> Option<Arc<File>> {
         let mut inner = self.inner.lock();
-        let slot = inner.slots.get_mut(fd as usize)?;
+        let slot = inner.get_mut(fd as usize)?;
         let slot = slot.take_if(|slot| Arc::ptr_eq(&slot.file, file))?;
         inner.first_free = inner.first_free.min(fd as usize);
         Some(slot.file)
     }
 
     pub fn on_exec(&self, fd: i32) -> Result<OnExec> {
-        match self.inner.lock().slots.get(fd as usize) {
-            Some(Some(slot)) => Ok(slot.on_exec),
-            _ => Err(Errno::EBADF),
-        }
+        let inner = self.inner.lock();
+        Ok(inner.slot(fd).ok_or(Errno::EBADF)?.on_exec)
     }
 
     pub fn set_on_exec(&self, fd: i32, on_exec: OnExec) -> Result<()> {
-        match self.inner.lock().slots.get_mut(fd as usize) {
+        match self.inner.lock().get_mut(fd as usize) {
             Some(Some(slot)) => {
                 slot.on_exec = on_exec;
                 Ok(())
@@ -198,13 +201,8 @@ impl FdTable {
     /// Descriptors in use, in ascending order.
     pub fn list(&self) -> Vec<i32> {
         let inner = self.inner.lock();
-        inner
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| s.is_some())
-            .map(|(i, _)| i as i32)
-            .collect()
+        let used = |fd: &i32| inner.slot(*fd).is_some();
+        (0..inner.len() as i32).filter(used).collect()
     }
 
     /// Takes out every descriptor of `first..=last` that `which` accepts, for the caller to close.
@@ -216,10 +214,11 @@ impl FdTable {
     ) -> Vec<Arc<File>> {
         let mut inner = self.inner.lock();
         let mut taken = Vec::new();
-        let end = last.saturating_add(1).min(inner.slots.len());
+        let end = last.saturating_add(1).min(inner.len());
         for fd in first..end {
-            if inner.slots[fd].as_ref().is_some_and(|s| which(s.on_exec)) {
-                taken.extend(inner.slots[fd].take().map(|s| s.file));
+            let slot = inner.get_mut(fd);
+            if let Some(slot) = slot.and_then(|s| s.take_if(|s| which(s.on_exec))) {
+                taken.push(slot.file);
                 inner.first_free = inner.first_free.min(fd);
             }
         }
@@ -230,18 +229,6 @@ impl FdTable {
     pub fn close_on_exec(&self) {
         for file in self.take_range(0, usize::MAX - 1, |on_exec| on_exec == OnExec::Close) {
             super::close_file(file);
-        }
-    }
-
-    /// A process that shared the table is gone: its record locks are too.
-    pub fn give_up_locks(&self) {
-        if !super::locks::any() {
-            return;
-        }
-        for fd in self.list() {
-            if let Ok(file) = self.get(fd) {
-                super::locks::on_close(&file);
-            }
         }
     }
 
@@ -256,17 +243,68 @@ impl FdTable {
 impl Slots {
     #[inline(always)]
     pub(crate) fn get(&self, fd: i32) -> Option<&Arc<File>> {
-        Some(&self.slots.get(fd as usize)?.as_ref()?.file)
+        Some(&self.slot(fd)?.file)
     }
 
-    /// So that there is a slot for `fd`.
-    fn make_room(&mut self, fd: usize) -> Result<()> {
-        if fd >= self.slots.len() {
-            let grow = fd + 1 - self.slots.len();
-            self.slots.try_reserve(grow).map_err(|_| Errno::ENOMEM)?;
-            self.slots.resize(fd + 1, None);
+    #[inline(always)]
+    fn slot(&self, fd: i32) -> Option<&Slot> {
+        match self.near.get(fd as usize) {
+            Some(slot) => slot.as_ref(),
+            None => self.far_slot(fd as usize),
         }
-        Ok(())
+    }
+
+    #[cold]
+    fn far_slot(&self, fd: usize) -> Option<&Slot> {
+        let piece = self.far.get((fd / PIECE).checked_sub(1)?)?;
+        piece.get(fd % PIECE)?.as_ref()
+    }
+
+    fn get_mut(&mut self, fd: usize) -> Option<&mut Option<Slot>> {
+        match fd / PIECE {
+            0 => self.near.get_mut(fd),
+            piece => self.far.get_mut(piece - 1)?.get_mut(fd % PIECE),
+        }
+    }
+
+    /// One more than the highest descriptor, or more.
+    fn len(&self) -> usize {
+        match self.far.last() {
+            Some(last) => self.far.len() * PIECE + last.len(),
+            None => self.near.len(),
+        }
+    }
+
+    /// The lowest free descriptor from `min` on.
+    fn free_from(&self, min: usize) -> usize {
+        let start = min.max(self.first_free);
+        let rest = self.near.get(start..).unwrap_or_default();
+        match rest.iter().position(Option::is_none) {
+            Some(n) => start + n,
+            None => (start.max(self.near.len())..)
+                .find(|&fd| self.far_slot(fd).is_none())
+                .unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Where `fd` goes, which is below [`MOST`].
+    fn place(&mut self, fd: usize) -> Result<&mut Option<Slot>> {
+        let piece = match fd / PIECE {
+            0 => &mut self.near,
+            n => {
+                if n > self.far.len() {
+                    self.far.resize_with(n, Vec::new);
+                }
+                &mut self.far[n - 1]
+            }
+        };
+        let at = fd % PIECE;
+        if at >= piece.len() {
+            let grow = at + 1 - piece.len();
+            piece.try_reserve(grow).map_err(|_| Errno::ENOMEM)?;
+            piece.resize(at + 1, None);
+        }
+        Ok(&mut piece[at])
     }
 }
 
@@ -300,5 +338,31 @@ mod tests {
         table.take_range(0, 100, |o| o == OnExec::Close);
         assert_eq!(table.get(3).err(), Some(Errno::EBADF));
         assert_eq!(table.get(-1).err(), Some(Errno::EBADF));
+    }
+
+    #[test]
+    fn far_descriptors_take_no_room_for_those_between() {
+        let w = World::new();
+        let table = FdTable::new();
+        let file = || w.open("/", OpenFlags::DIRECTORY).unwrap();
+        let insert = |min| table.insert_from(min, file(), OnExec::Keep, u64::MAX);
+        let last = MOST as i32 - 1;
+        assert_eq!(insert(0), Ok(0));
+        assert!(
+            table
+                .replace_within(last, file(), OnExec::Keep, u64::MAX)
+                .is_ok()
+        );
+        assert_eq!(insert(MOST - 1), Err(Errno::EMFILE));
+        assert_eq!(
+            (insert(PIECE), insert(PIECE - 1)),
+            (Ok(1 << 16), Ok((1 << 16) - 1))
+        );
+        assert_eq!((insert(PIECE - 1), insert(0)), (Ok((1 << 16) + 1), Ok(1)));
+        let child = table.fork().unwrap();
+        let all = [0, 1, 65535, 65536, 65537, last];
+        assert_eq!((table.list(), child.list()), (all.to_vec(), all.to_vec()));
+        assert_eq!(table.take_range(65536, MOST, |_| true).len(), 3);
+        assert!(table.get(last).is_err() && child.get(last).is_ok());
     }
 }

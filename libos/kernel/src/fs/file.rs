@@ -3,6 +3,7 @@
 //! Regular files and directories are served by their inode. Everything that behaves in its own way (pipes, terminals,
 //! devices, event files) brings a [`FileOps`].
 
+use super::mount::Mount;
 use super::path::Path;
 use super::sleep_lock::SleepLock;
 use super::types::{FileType, Metadata, OpenFlags, PollEvents};
@@ -62,9 +63,9 @@ pub trait FileOps: Send + Sync + Any {
     fn offsets(&self) -> Offsets {
         Offsets::None
     }
-    /// Where `SEEK_END` counts from, for seekable files.
-    fn size(&self, _file: &File) -> Result<u64> {
-        Ok(0)
+    /// `lseek` of a file without offsets that has places all the same (`/dev/kmsg`).
+    fn seek(&self, _offset: i64, _whence: super::io::Whence) -> Result<u64> {
+        Err(Errno::ESPIPE)
     }
     /// Mapping it maps anonymous memory (`/dev/zero`); without, it cannot be mapped.
     fn maps_anonymous(&self) -> bool {
@@ -72,8 +73,6 @@ pub trait FileOps: Send + Sync + Any {
     }
     /// Flags have been changed by `F_SETFL` or `FIONBIO`.
     fn flags_changed(&self, _file: &File) {}
-    /// A descriptor that refers to the file is closed (others may remain).
-    fn flush(&self, _file: &File) {}
     /// The last reference to the open file description is gone.
     fn release(&self, _file: &File) {}
     /// For `fstat` of a file without a path; a file that has one reports its inode.
@@ -88,9 +87,6 @@ pub trait FileOps: Send + Sync + Any {
     fn reopen(&self, _flags: OpenFlags) -> Result<Arc<dyn FileOps>> {
         Err(Errno::ENXIO)
     }
-    /// Extra lines for `/proc/PID/fdinfo/N`.
-    fn fdinfo(&self, _out: &mut String) {}
-
     /// A page of what a read at any offset would give, to be lent instead of copied (`/dev/zero`).
     fn lend(&self) -> Option<Piece> {
         None
@@ -127,30 +123,40 @@ pub struct File {
     pub(super) pos: AtomicU64,
     /// Makes a read or write and its move of the offset one step (POSIX 2.9.7). Taken before any lock of the inode.
     pub(super) pos_lock: SleepLock,
-    /// `memfd` seals and the like (`F_ADD_SEALS`) live on the inode; signal to send on `O_ASYNC` input is kept here.
+    /// Whom `F_SETOWN` named, for `F_GETOWN`: nothing is sent to anybody.
     pub(super) owner: AtomicU32,
 }
 
 impl File {
     /// An open file without a name, served by `ops`.
     pub fn anonymous(ops: Arc<dyn FileOps>, flags: OpenFlags) -> Arc<File> {
-        Arc::new(Self::build(Some(ops), None, flags))
+        Self::build(Some(ops), None, flags)
     }
 
     pub(super) fn build(
         ops: Option<Arc<dyn FileOps>>,
         path: Option<Path>,
         flags: OpenFlags,
-    ) -> File {
+    ) -> Arc<File> {
         OPEN.fetch_add(1, Ordering::Relaxed);
-        File {
+        let file = Arc::new(File {
             ops,
             path,
             flags: AtomicU32::new(flags.difference(OpenFlags::CREATION).bits()),
             pos: AtomicU64::new(0),
             pos_lock: SleepLock::new(),
             owner: AtomicU32::new(0),
+        });
+        if let Some(mount) = file.written_mount() {
+            mount.add_writer();
         }
+        file
+    }
+
+    /// The mount through which the file may be written to: what goes to a device does not count.
+    pub(super) fn written_mount(&self) -> Option<&Mount> {
+        let path = self.path.as_ref().filter(|_| self.ops.is_none())?;
+        self.flags().writable().then_some(&*path.mount)
     }
 
     pub fn flags(&self) -> OpenFlags {
@@ -198,6 +204,9 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         super::locks::on_release(self);
+        if let Some(mount) = self.written_mount() {
+            mount.drop_writer();
+        }
         if let Some(ops) = self.ops.take() {
             ops.release(self);
         }

@@ -6,7 +6,7 @@
 
 use super::file::FileOps;
 use super::path::Path;
-use super::types::{Dev, FileType, Metadata, OpenFlags, SetAttr};
+use super::types::{Dev, FileType, Hashed, Metadata, OpenFlags, SetAttr};
 use crate::base::{Errno, Result};
 use crate::memory::frames::{Frame, Piece};
 use crate::user::Buffer;
@@ -126,37 +126,41 @@ pub trait Inode: Send + Sync + Any {
             gid: m.gid,
         })
     }
-    fn set_attr(&self, _change: &SetAttr) -> Result<()> {
+    /// Changes attributes as `decide` says, who sees what they are and may refuse; in between nobody else changes them. It is
+    /// called with the inode's lock held.
+    fn set_attr(&self, _decide: &mut dyn FnMut(Access) -> Result<SetAttr>) -> Result<()> {
         Err(Errno::EPERM)
     }
+    /// It has been read, in a way that counts: the time of access may want to be changed.
+    fn accessed(&self) {}
     fn as_any(&self) -> &dyn Any;
 
     // Directories.
-    fn lookup(&self, _name: &[u8]) -> Result<Arc<dyn Inode>> {
+    fn lookup(&self, _name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::ENOTDIR)
     }
     /// `EEXIST` if the name is taken.
-    fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, _name: Hashed<'_>, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::EPERM)
     }
-    /// A file without a name (`O_TMPFILE`), which `link` may give one.
-    fn tmpfile(&self, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    /// A file without a name (`O_TMPFILE`), which `link` may give one if it is to be `linkable`.
+    fn tmpfile(&self, _new: &NewInode<'_>, _linkable: bool) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }
-    fn link(&self, _name: &[u8], _target: &Arc<dyn Inode>) -> Result<()> {
+    fn link(&self, _name: Hashed<'_>, _target: &Arc<dyn Inode>) -> Result<()> {
         Err(Errno::EPERM)
     }
-    fn unlink(&self, _name: &[u8]) -> Result<()> {
+    fn unlink(&self, _name: Hashed<'_>) -> Result<()> {
         Err(Errno::EPERM)
     }
-    fn rmdir(&self, _name: &[u8]) -> Result<()> {
+    fn rmdir(&self, _name: Hashed<'_>) -> Result<()> {
         Err(Errno::EPERM)
     }
     fn rename(
         &self,
-        _old: &[u8],
+        _old: Hashed<'_>,
         _new_dir: &Arc<dyn Inode>,
-        _new: &[u8],
+        _new: Hashed<'_>,
         _how: RenameHow,
     ) -> Result<()> {
         Err(Errno::EPERM)
@@ -226,10 +230,10 @@ pub trait Inode: Send + Sync + Any {
     }
 
     // Extended attributes. `EOPNOTSUPP`: the file system has none.
-    fn get_xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
+    fn get_xattr(&self, _name: &[u8]) -> Result<Arc<Vec<u8>>> {
         Err(Errno::EOPNOTSUPP)
     }
-    fn set_xattr(&self, _name: &[u8], _value: &[u8], _how: XattrSet) -> Result<()> {
+    fn set_xattr(&self, _name: &[u8], _value: Vec<u8>, _how: XattrSet) -> Result<()> {
         Err(Errno::EOPNOTSUPP)
     }
     /// Names, each ended by a NUL.
@@ -257,7 +261,8 @@ pub struct FsStat {
     pub files_free: u64,
 }
 
-pub trait FileSystem: Send + Sync {
+pub trait FileSystem: Send + Sync + Any {
+    fn as_any(&self) -> &dyn Any;
     /// As `/proc/mounts` names it.
     fn name(&self) -> &'static str;
     fn root(&self) -> Arc<dyn Inode>;

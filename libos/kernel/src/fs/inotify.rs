@@ -5,28 +5,46 @@ use super::inode::Inode;
 use super::notify::{self, Event};
 use super::types::PollEvents;
 use crate::base::{Errno, Result, SpinLock};
+use crate::memory::frames;
 use crate::process::wait::{PollTable, WaitQueue};
 use crate::user::{Buffer, UserPtr};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
 /// Events kept; what comes then is lost, and one event says so (`max_queued_events`).
-const QUEUE_MAX: usize = 16384;
+pub const QUEUE_MAX: usize = 16384;
+/// Instances that a user may have (`max_user_instances`).
+pub const INSTANCES_MAX: usize = 128;
+/// Watches that a user may have (`max_user_watches`).
+pub const WATCHES_MAX: usize = 8192;
 /// Size of `struct inotify_event` without its name, and what names are padded to.
 const HEADER: usize = 16;
+/// The largest event.
+const EVENT_MAX: usize = HEADER + (super::types::NAME_MAX + 1).next_multiple_of(HEADER);
 
 #[derive(PartialEq, Eq)]
 struct Record {
     wd: i32,
     event: Event,
     cookie: u32,
-    name: Vec<u8>,
+    name: Box<[u8]>,
 }
 
 impl Record {
+    /// About a watch itself.
+    fn about(wd: i32, event: Event) -> Record {
+        Record {
+            wd,
+            event,
+            cookie: 0,
+            name: Box::default(),
+        }
+    }
+
     fn name_len(&self) -> usize {
         if self.name.is_empty() {
             0
@@ -39,34 +57,56 @@ impl Record {
         HEADER + self.name_len()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.size();
-        out.extend_from_slice(&self.wd.to_le_bytes());
-        out.extend_from_slice(&self.event.bits().to_le_bytes());
-        out.extend_from_slice(&self.cookie.to_le_bytes());
-        out.extend_from_slice(&(self.name_len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.name);
-        out.resize(end, 0);
+    fn put(&self, buf: &mut Buffer<'_>) -> Result<usize> {
+        let mut bytes = [0; EVENT_MAX];
+        bytes[..4].copy_from_slice(&self.wd.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.event.bits().to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.cookie.to_le_bytes());
+        bytes[12..HEADER].copy_from_slice(&(self.name_len() as u32).to_le_bytes());
+        bytes[HEADER..HEADER + self.name.len()].copy_from_slice(&self.name);
+        buf.put(&bytes[..self.size()])
     }
 }
 
-struct Watched {
-    inode: Arc<dyn Inode>,
-    mask: Event,
-    once: bool,
-}
-
+#[derive(Default)]
 struct State {
-    watches: BTreeMap<i32, Watched>,
-    next_wd: i32,
+    /// What is watched, by the watch's number. Who ends a watch takes it out of here.
+    watches: BTreeMap<i32, Arc<dyn Inode>>,
+    last_wd: i32,
     queue: VecDeque<Record>,
 }
 
+impl State {
+    fn enqueue(&mut self, record: Record) {
+        // The same thing twice in a row is said once.
+        if self.queue.back() == Some(&record) {
+            return;
+        }
+        // Events wait for a reader who may never come: they do not take the last memory.
+        let room = self.queue.try_reserve(2).is_ok() && !frames::is_scarce();
+        if self.queue.len() < QUEUE_MAX && room {
+            self.queue.push_back(record);
+            return;
+        }
+        let lost = Record::about(-1, Event::OVERFLOW);
+        if self.queue.back() != Some(&lost) && self.queue.len() < self.queue.capacity() {
+            self.queue.push_back(lost);
+        }
+    }
+
+    /// Ends a watch; its last event says so.
+    fn end(&mut self, wd: i32) -> Option<Arc<dyn Inode>> {
+        let inode = self.watches.remove(&wd)?;
+        self.enqueue(Record::about(wd, Event::IGNORED));
+        Some(inode)
+    }
+}
+
 pub struct Inotify {
-    this: Weak<Inotify>,
     /// Taken inside the table of watches, or alone.
     state: SpinLock<State>,
     readable: Arc<WaitQueue>,
+    user: u32,
 }
 
 /// What becomes of a watch that the file has already.
@@ -80,148 +120,143 @@ pub enum Again {
 }
 
 impl Inotify {
-    pub fn new() -> Arc<Inotify> {
-        let state = State {
-            watches: BTreeMap::new(),
-            next_wd: 1,
-            queue: VecDeque::new(),
-        };
-        Arc::new_cyclic(|this| Inotify {
-            this: this.clone(),
-            state: SpinLock::new(state),
+    /// `EMFILE` if `user` has as many as it may.
+    pub fn new(user: u32) -> Result<Arc<Inotify>> {
+        usage::take(user, usage::Instances, INSTANCES_MAX, Errno::EMFILE)?;
+        Ok(Arc::new(Inotify {
+            state: SpinLock::default(),
             readable: Arc::new(WaitQueue::new()),
-        })
+            user,
+        }))
     }
 
-    /// Watches `inode`; returns the watch's number.
-    pub fn add(
-        &self,
-        inode: &Arc<dyn Inode>,
-        mask: Event,
-        once: bool,
-        again: Again,
-    ) -> Result<i32> {
-        let (wd, mask) = {
-            let mut state = self.state.lock();
-            let known = state
-                .watches
-                .iter()
-                .find(|(_, w)| Arc::ptr_eq(&w.inode, inode));
-            let (wd, mask) = match (known, again) {
-                (Some(_), Again::Refuse) => return Err(Errno::EEXIST),
-                (Some((&wd, old)), Again::Add) => (wd, old.mask | mask),
-                (Some((&wd, _)), _) => (wd, mask),
-                (None, _) => (state.next_wd, mask),
-            };
-            state.next_wd = state.next_wd.max(wd + 1);
-            state.watches.insert(
-                wd,
-                Watched {
-                    inode: inode.clone(),
-                    mask,
-                    once,
-                },
-            );
-            (wd, mask)
-        };
-        let this = self.this.upgrade().ok_or(Errno::EINVAL)?;
-        notify::watch(inode, &this, wd, mask);
-        Ok(wd)
-    }
-
-    /// Stops a watch; its last event says so.
-    pub fn remove(&self, wd: i32) -> Result<()> {
-        let watched = self.state.lock().watches.remove(&wd).ok_or(Errno::EINVAL)?;
-        notify::unwatch(&watched.inode, self, wd);
-        self.enqueue(Record {
-            wd,
-            event: Event::IGNORED,
-            cookie: 0,
-            name: Vec::new(),
-        });
-        Ok(())
-    }
-
-    /// The watched file is gone; the table of watches knows already.
-    pub fn forget(&self, wd: i32) {
-        let gone = self.state.lock().watches.remove(&wd);
-        drop(gone);
-        self.enqueue(Record {
-            wd,
-            event: Event::IGNORED,
-            cookie: 0,
-            name: Vec::new(),
-        });
-    }
-
-    /// Something happened that watch `wd` asked for.
-    pub fn push(&self, wd: i32, event: Event, cookie: u32, name: &[u8]) {
-        self.enqueue(Record {
-            wd,
-            event,
-            cookie,
-            name: name.to_vec(),
-        });
-        let once = self.state.lock().watches.get(&wd).is_some_and(|w| w.once);
-        if once && self.remove(wd).is_err() {
-            // Another event on another core was first; the watch is gone either way.
+    /// A number for a watch of `inode` that is about to begin. `ENOSPC` if the user has as many watches as it may.
+    pub fn begin(&self, inode: &Arc<dyn Inode>) -> Result<i32> {
+        usage::take(self.user, usage::Watches, WATCHES_MAX, Errno::ENOSPC)?;
+        let mut state = self.state.lock();
+        loop {
+            state.last_wd = state.last_wd.checked_add(1).unwrap_or(1);
+            let wd = state.last_wd;
+            if !state.watches.contains_key(&wd) {
+                state.watches.insert(wd, inode.clone());
+                return Ok(wd);
+            }
         }
     }
 
-    fn enqueue(&self, record: Record) {
-        {
+    /// Stops a watch.
+    pub fn remove(&self, wd: i32) -> Result<()> {
+        let inode = self.state.lock().end(wd).ok_or(Errno::EINVAL)?;
+        self.ended(&inode, wd);
+        self.readable.wake_all();
+        Ok(())
+    }
+
+    /// A watch is gone from `state`; whoever took it out calls this.
+    fn ended(&self, inode: &Arc<dyn Inode>, wd: i32) {
+        notify::unwatch(inode, self, wd);
+        usage::give_back(self.user, usage::Watches);
+    }
+
+    /// Something happened that watch `wd` asked for. With [`Event::ONESHOT`] the watch ends with it. Of a watch that has ended
+    /// meanwhile nothing is said any more.
+    pub fn push(&self, wd: i32, event: Event, cookie: u32, name: &[u8]) {
+        let record = Record {
+            wd,
+            event: event - Event::ONESHOT,
+            cookie,
+            name: name.into(),
+        };
+        let ended = {
             let mut state = self.state.lock();
-            // The same thing twice in a row is said once.
-            if state.queue.back() == Some(&record) {
+            if !state.watches.contains_key(&wd) {
                 return;
             }
-            if state.queue.len() >= QUEUE_MAX {
-                let lost = Record {
-                    wd: -1,
-                    event: Event::OVERFLOW,
-                    cookie: 0,
-                    name: Vec::new(),
-                };
-                if state.queue.back() != Some(&lost) {
-                    state.queue.push_back(lost);
-                }
-                return;
-            }
-            state.queue.push_back(record);
+            state.enqueue(record);
+            let once = event.contains(Event::ONESHOT);
+            once.then(|| state.end(wd)).flatten()
+        };
+        if let Some(inode) = ended {
+            self.ended(&inode, wd);
         }
         self.readable.wake_all();
     }
 
-    /// As many whole events as fit into `room`; `None` if there is none, `EINVAL` if the first does not fit.
-    fn take(&self, room: usize) -> Option<Result<Vec<u8>>> {
+    /// The next event; `None` if there is none, `EINVAL` if it does not fit into `room`.
+    fn next(&self, room: usize) -> Option<Result<Record>> {
         let mut state = self.state.lock();
-        let mut out = Vec::new();
-        while let Some(record) = state.queue.front() {
-            if out.len() + record.size() > room {
-                break;
-            }
-            record.encode(&mut out);
-            state.queue.pop_front();
+        if state.queue.front()?.size() > room {
+            return Some(Err(Errno::EINVAL));
         }
-        match (out.is_empty(), state.queue.is_empty()) {
-            (true, true) => None,
-            (true, false) => Some(Err(Errno::EINVAL)),
-            _ => Some(Ok(out)),
+        state.queue.pop_front().map(Ok)
+    }
+}
+
+impl Drop for Inotify {
+    fn drop(&mut self) {
+        usage::give_back(self.user, usage::Instances);
+    }
+}
+
+/// What users have of instances and watches.
+mod usage {
+    use super::{Errno, Result, SpinLock, Vec};
+    pub use What::{Instances, Watches};
+
+    #[derive(Clone, Copy)]
+    pub enum What {
+        Instances,
+        Watches,
+    }
+
+    /// User, and how many of each. Leaf lock.
+    static USED: SpinLock<Vec<(u32, [usize; 2])>> = SpinLock::new(Vec::new());
+
+    pub fn take(user: u32, what: What, most: usize, too_many: Errno) -> Result<()> {
+        let mut used = USED.lock();
+        let found = used.iter().position(|u| u.0 == user);
+        let at = found.unwrap_or(used.len());
+        if found.is_none() {
+            used.push((user, [0; 2]));
         }
+        let count = &mut used[at].1[what as usize];
+        if *count >= most {
+            return Err(too_many);
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    pub fn give_back(user: u32, what: What) {
+        let mut used = USED.lock();
+        if let Some(mine) = used.iter_mut().find(|u| u.0 == user) {
+            mine.1[what as usize] -= 1;
+        }
+        used.retain(|u| u.1 != [0; 2]);
     }
 }
 
 const FIONREAD: u32 = 0x541b;
 
 impl FileOps for Inotify {
+    /// As many whole events as fit, one after the other: none is copied before it is handed out.
     fn read(&self, file: &File, buf: &mut Buffer<'_>, _at: Option<u64>) -> Result<usize> {
-        let room = buf.len();
-        let bytes = match self.take(room) {
-            Some(bytes) => bytes?,
-            None if file.nonblocking() => return Err(Errno::EAGAIN),
-            None => self.readable.wait(None, || self.take(room))??,
-        };
-        buf.put(&bytes)
+        let mut done = 0;
+        loop {
+            let room = buf.len();
+            let put = match self.next(room) {
+                None if done == 0 && file.nonblocking() => Err(Errno::EAGAIN),
+                None if done == 0 => self.readable.wait(None, || self.next(room))?,
+                Some(next) => next,
+                None => return Ok(done),
+            }
+            .and_then(|record| record.put(buf));
+            match put {
+                Ok(n) => done += n,
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     fn poll(&self, _file: &File, table: Option<&mut PollTable>) -> PollEvents {
@@ -245,9 +280,12 @@ impl FileOps for Inotify {
     }
 
     fn release(&self, _file: &File) {
-        let watches = core::mem::take(&mut self.state.lock().watches);
-        for (wd, watched) in watches {
-            notify::unwatch(&watched.inode, self, wd);
+        loop {
+            let watch = self.state.lock().watches.pop_first();
+            match watch {
+                Some((wd, inode)) => self.ended(&inode, wd),
+                None => return,
+            }
         }
     }
 
@@ -264,46 +302,46 @@ impl FileOps for Inotify {
 mod tests {
     use super::*;
     use crate::fs::namespace::{self, Remove};
+    use crate::fs::path::Path;
     use crate::fs::tests::World;
 
-    fn events(instance: &Inotify) -> Vec<(i32, u32, Vec<u8>)> {
-        let Some(Ok(bytes)) = instance.take(4096) else {
-            return Vec::new();
-        };
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let (mut at, mut all) = (0, Vec::new());
-        while at < bytes.len() {
-            let len = word(at + 12) as usize;
-            let name = &bytes[at + HEADER..at + HEADER + len];
-            let name = name.split(|&b| b == 0).next().unwrap_or(&[]).to_vec();
-            all.push((word(at) as i32, word(at + 4), name));
-            at += HEADER + len;
-        }
-        all
+    type Told = (i32, Event, Vec<u8>);
+
+    fn events(instance: &Inotify) -> Vec<Told> {
+        let records = core::iter::from_fn(|| instance.next(EVENT_MAX));
+        records
+            .map(|r| r.map(|r| (r.wd, r.event, r.name.to_vec())).unwrap())
+            .collect()
+    }
+
+    fn told(wd: i32, event: Event, name: &[u8]) -> Told {
+        (wd, event, name.to_vec())
+    }
+
+    fn watch(instance: &Arc<Inotify>, path: &Path, mask: Event) -> i32 {
+        notify::watch(path.inode(), instance, mask, Again::Replace).unwrap()
     }
 
     #[test]
     fn a_directory_tells_what_happens_in_it() {
         let w = World::new();
         let dir = w.mkdir("d");
-        let instance = Inotify::new();
-        let wd = instance
-            .add(dir.inode(), Event::WATCHABLE, false, Again::Replace)
-            .unwrap();
+        let instance = Inotify::new(1).unwrap();
+        let wd = watch(&instance, &dir, Event::WATCHABLE);
         w.touch("d/f");
         w.rename("d/f", "d/g", namespace::Rename::Replace).unwrap();
         w.remove("d/g", Remove::File).unwrap();
         w.remove("d", Remove::Directory).unwrap();
-        let name = |n: &[u8]| n.to_vec();
+        drop(dir);
         assert_eq!(
             events(&instance),
             [
-                (wd, Event::CREATE.bits(), name(b"f")),
-                (wd, Event::MOVED_FROM.bits(), name(b"f")),
-                (wd, Event::MOVED_TO.bits(), name(b"g")),
-                (wd, Event::DELETE.bits(), name(b"g")),
-                (wd, Event::DELETE_SELF.bits(), name(b"")),
-                (wd, Event::IGNORED.bits(), name(b"")),
+                told(wd, Event::CREATE, b"f"),
+                told(wd, Event::MOVED_FROM, b"f"),
+                told(wd, Event::MOVED_TO, b"g"),
+                told(wd, Event::DELETE, b"g"),
+                told(wd, Event::DELETE_SELF, b""),
+                told(wd, Event::IGNORED, b""),
             ]
         );
         assert_eq!(instance.remove(wd), Err(Errno::EINVAL));
@@ -311,10 +349,42 @@ mod tests {
 
     #[test]
     fn events_that_do_not_fit_are_kept() {
-        let instance = Inotify::new();
-        instance.push(1, Event::CREATE, 0, b"name");
-        assert!(matches!(instance.take(31), Some(Err(Errno::EINVAL))));
-        assert_eq!(events(&instance).len(), 1);
-        assert!(instance.take(4096).is_none());
+        let w = World::new();
+        let instance = Inotify::new(2).unwrap();
+        let wd = watch(&instance, &w.cwd, Event::WATCHABLE);
+        instance.push(wd, Event::CREATE, 0, b"name");
+        assert!(matches!(instance.next(31), Some(Err(Errno::EINVAL))));
+        let mut room = [0xee; 40];
+        let record = instance.next(32).unwrap().unwrap();
+        assert_eq!(record.put(&mut Buffer::kernel_mut(&mut room)), Ok(32));
+        assert_eq!(&room[12..22], b"\x10\0\0\0name\0\0");
+        assert!(instance.next(EVENT_MAX).is_none());
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_watch_that_has_ended() {
+        let w = World::new();
+        let instance = Inotify::new(3).unwrap();
+        let wd = watch(&instance, &w.cwd, Event::ATTRIB | Event::ONESHOT);
+        // Two cores had found the watch before it ended.
+        for _ in 0..2 {
+            instance.push(wd, Event::ATTRIB | Event::ONESHOT, 0, b"");
+        }
+        let last = [told(wd, Event::ATTRIB, b""), told(wd, Event::IGNORED, b"")];
+        assert_eq!(events(&instance), last);
+        assert_ne!(watch(&instance, &w.cwd, Event::ATTRIB), wd);
+    }
+
+    #[test]
+    fn a_queue_that_is_full_says_so_once() {
+        let w = World::new();
+        let instance = Inotify::new(4).unwrap();
+        let wd = watch(&instance, &w.cwd, Event::WATCHABLE);
+        for n in 0..QUEUE_MAX as u32 + 10 {
+            instance.push(wd, Event::CREATE, n, b"f");
+        }
+        let all = events(&instance);
+        assert_eq!(all.len(), QUEUE_MAX + 1);
+        assert_eq!(all[QUEUE_MAX], told(-1, Event::OVERFLOW, b""));
     }
 }

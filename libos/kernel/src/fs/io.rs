@@ -100,6 +100,7 @@ impl File {
             (Some(ops), _) => ops.lend(),
             (None, Some(inode)) => {
                 let piece = inode.lend(offset)?;
+                self.accessed();
                 self.notify(Event::ACCESS);
                 Some(piece)
             }
@@ -114,11 +115,23 @@ impl File {
         let inode = self.backing()?;
         match inode.read_at(buf, offset) {
             Err(Errno::EINVAL) if inode.kind() == FileType::Directory => Err(Errno::EISDIR),
-            Ok(n) if n > 0 => {
-                self.notify(Event::ACCESS);
+            Ok(n) => {
+                self.accessed();
+                if n > 0 {
+                    self.notify(Event::ACCESS);
+                }
                 Ok(n)
             }
             other => other,
+        }
+    }
+
+    /// It has been read: so has the file, unless who opened it wanted that not to count.
+    pub(super) fn accessed(&self) {
+        if !self.flags().contains(OpenFlags::NOATIME)
+            && let Some(path) = &self.path
+        {
+            path.accessed();
         }
     }
 
@@ -157,10 +170,7 @@ impl File {
 
     fn write_to(&self, buf: &mut Buffer<'_>, at: Option<u64>) -> Result<(u64, usize)> {
         if let Some(ops) = &self.ops {
-            let at = match at {
-                Some(at) => at,
-                None => ops.size(self)?,
-            };
+            let at = at.unwrap_or(0);
             return Ok((at, ops.write(self, buf, Some(at))?));
         }
         let limit = caller::file_size_limit();
@@ -180,8 +190,8 @@ impl File {
     /// Moves the offset; returns the new one.
     pub fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
         self.check_not_path()?;
-        if !self.seekable() {
-            return Err(Errno::ESPIPE);
+        if let Some(ops) = self.ops.as_ref().filter(|_| !self.seekable()) {
+            return ops.seek(offset, whence);
         }
         let _position = self.pos_lock.lock();
         let base = match whence {
@@ -212,9 +222,10 @@ impl File {
         Ok(to)
     }
 
+    /// Where `SEEK_END` counts from; devices have no end.
     pub fn size(&self) -> Result<u64> {
         match &self.ops {
-            Some(ops) => ops.size(self),
+            Some(_) => Ok(0),
             None => Ok(self.backing()?.metadata()?.size),
         }
     }
@@ -251,10 +262,10 @@ impl File {
     }
 }
 
-/// Sets the size within the process's limit.
+/// Sets the size; the process's limit is one to growth.
 pub fn truncate_inode(inode: &Arc<dyn Inode>, size: u64) -> Result<()> {
     let limit = caller::file_size_limit();
-    if size > limit {
+    if size > limit && size > inode.metadata()?.size {
         caller::over_file_size_limit(limit);
         return Err(Errno::EFBIG);
     }

@@ -20,6 +20,9 @@ struct FilePages {
 impl FilePages {
     fn new(path: Path, how: MappedFor) -> Result<FilePages> {
         let may_write = path.inode().mapped(how)?;
+        if may_write {
+            path.mount.add_writer();
+        }
         Ok(FilePages { path, may_write })
     }
 }
@@ -27,6 +30,9 @@ impl FilePages {
 impl Drop for FilePages {
     fn drop(&mut self) {
         self.path.inode().unmapped(self.may_write);
+        if self.may_write {
+            self.path.mount.drop_writer();
+        }
     }
 }
 
@@ -35,7 +41,12 @@ fn identity(inode: &dyn Inode) -> (u64, u64) {
 }
 
 fn name(path: &Path) -> String {
-    String::from_utf8_lossy(&path::describe(path, &super::root())).into_owned()
+    // The path of no file that can be opened by it.
+    const TOO_LONG: &str = "//toolong";
+    match path::describe(path, &super::root()) {
+        Ok(name) => String::from_utf8_lossy(&name.text).into_owned(),
+        Err(_) => TOO_LONG.into(),
+    }
 }
 
 impl PageSource for FilePages {

@@ -17,9 +17,11 @@ pub mod file;
 pub mod inode;
 pub mod inotify;
 pub mod io;
+mod kmsg;
 pub mod locks;
 pub mod mapping;
 pub mod mount;
+mod name_table;
 pub mod namespace;
 pub mod notify;
 pub mod open;
@@ -27,6 +29,7 @@ pub mod path;
 pub mod permission;
 pub mod pieces;
 pub mod procfs;
+mod radix;
 pub mod ramfs;
 mod rootfs;
 pub mod sleep_lock;
@@ -44,20 +47,21 @@ pub mod sys {
 
 pub use context::FsContext;
 pub use devfs::{CharDevice, register_char};
-pub use exec::{ExecTarget, chdir_kernel, lookup_exec, open_kernel};
+pub use exec::{ExecTarget, lookup_exec, open_kernel};
 pub use fdtable::{FdTable, OnExec};
 pub use file::{File, FileOps};
 pub use inode::{FileSystem, Inode};
 pub use mapping::page_source;
 pub use path::Path;
 pub use syscalls::at::AT_FDCWD;
+pub use syscalls::chdir_kernel;
 pub use types::{Dev, FileType, Metadata, OpenFlags, PollEvents};
 
 use crate::base::Result;
 use crate::base::sync::Once;
 use alloc::sync::Arc;
 use mount::{Mount, MountFlags};
-use ramfs::RamFs;
+use ramfs::{Limits, RamFs};
 pub use rootfs::first_program;
 
 static ROOT: Once<Path> = Once::new();
@@ -73,15 +77,10 @@ pub fn init(archive: &'static [u8], programs: &[&[u8]]) -> Result<()> {
     devices::register()?;
     let root = ROOT.call_once(|| Mount::first(rootfs::build(archive, programs), "rootfs"));
     let dev = walk::child(root, b"dev")?;
-    devfs::set_mount(mount::mount(
-        devfs::file_system().clone(),
-        &dev,
-        "devtmpfs",
-        MountFlags::NOSUID,
-    )?);
+    mount::mount(devfs::superblock(), &dev, "devtmpfs", MountFlags::NOSUID)?;
     let proc = walk::child(root, b"proc")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount::mount(procfs::file_system(), &proc, "proc", flags)?;
+    mount::mount(procfs::superblock(), &proc, "proc", flags)?;
     Ok(())
 }
 
@@ -89,7 +88,7 @@ pub fn init(archive: &'static [u8], programs: &[&[u8]]) -> Result<()> {
 pub fn nameless() -> (&'static Arc<Mount>, &'static RamFs) {
     static NAMELESS: Once<(Arc<Mount>, Arc<RamFs>)> = Once::new();
     let (mount, fs) = NAMELESS.call_once(|| {
-        let fs = RamFs::new("tmpfs", RamFs::default_pages(), 0o700);
+        let fs = RamFs::new("tmpfs", Limits::default(), 0o700);
         (Mount::detached(fs.clone(), "none"), fs)
     });
     (mount, fs)
@@ -98,8 +97,5 @@ pub fn nameless() -> (&'static Arc<Mount>, &'static RamFs) {
 /// Lets go of one descriptor's reference to an open file.
 pub fn close_file(file: Arc<File>) {
     locks::on_close(&file);
-    if let Some(ops) = &file.ops {
-        ops.flush(&file);
-    }
     drop(file);
 }

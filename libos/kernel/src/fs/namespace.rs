@@ -1,12 +1,11 @@
 //! Changing the tree: creating, linking, removing and renaming entries, with the checks that all file systems share.
 
-use super::dentry::Dentry;
 use super::inode::{Inode, NewInode, NewKind, RenameHow};
 use super::notify::{self, Event};
 use super::path::Path;
 use super::permission::{self, EXEC, SETGID, WRITE};
 use super::sleep_lock::SleepLock;
-use super::types::FileType;
+use super::types::{FileType, Hashed};
 use super::walk::{Last, Scope, Walk, locked_child};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
@@ -38,9 +37,16 @@ pub fn new_inode<'a>(
     }
     let access = dir.access()?;
     if access.perm & SETGID != 0 {
+        const RUNS_AS_GROUP: u16 = SETGID | 0o010;
         new.gid = access.gid;
         if matches!(new.kind, NewKind::Directory) {
             new.perm |= SETGID;
+        } else if perm & RUNS_AS_GROUP == RUNS_AS_GROUP
+            && scope.creds.fsuid != 0
+            && !scope.creds.in_group(access.gid)
+        {
+            // What a program would run as is not for others to make.
+            new.perm &= !SETGID;
         }
     }
     Ok(new)
@@ -50,19 +56,19 @@ pub fn new_inode<'a>(
 pub fn create_locked(
     dir: &Path,
     scope: &Scope,
-    name: &[u8],
+    name: Hashed<'_>,
     kind: NewKind<'_>,
     perm: u16,
 ) -> Result<Path> {
     check_create(dir, scope)?;
-    let is_dir = matches!(kind, NewKind::Directory);
     let new = new_inode(&**dir.inode(), scope, kind, perm)?;
+    dir.dentry.reserve(name)?;
     let inode = dir.inode().create(name, &new)?;
     let path = Path {
         mount: dir.mount.clone(),
         dentry: dir.dentry.add(name, inode),
     };
-    notify::child(dir, name, Event::CREATE, is_dir);
+    notify::on_entry(dir, name.bytes, path.inode(), Event::CREATE);
     Ok(path)
 }
 
@@ -73,7 +79,7 @@ pub fn create(mut walk: Walk<'_>, scope: &Scope, kind: NewKind<'_>, perm: u16) -
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     match locked_child(&dir, name) {
         Ok(_) => return Err(Errno::EEXIST),
@@ -105,7 +111,7 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     let victim = locked_child(&dir, name)?;
     let is_dir = victim.inode().kind() == FileType::Directory;
@@ -124,17 +130,22 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
         Remove::File => dir.inode().unlink(name)?,
         Remove::Directory => dir.inode().rmdir(name)?,
     }
-    forget(&dir.dentry, name);
+    drop(dir.dentry.forget(name));
     victim.dentry.mark_unlinked();
-    notify::child(&dir, name, Event::DELETE, is_dir);
-    notify::removed(&victim);
+    if notify::active() {
+        tell_removal(&dir, name.bytes, victim, is_dir);
+    }
     Ok(())
 }
 
-fn forget(dir: &Dentry, name: &[u8]) {
-    if let Some(dentry) = dir.forget(name) {
-        dentry.mark_unlinked();
+fn tell_removal(dir: &Path, name: &[u8], victim: Path, is_dir: bool) {
+    if !is_dir {
+        notify::on_inode(victim.inode(), Event::ATTRIB);
     }
+    // With its name the file may be gone, of which its own watchers hear first.
+    let inode = victim.inode().clone();
+    drop(victim);
+    notify::on_entry(dir, name, &inode, Event::DELETE);
 }
 
 /// Gives the file `target` another name.
@@ -144,7 +155,7 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     };
     walk.check_search()?;
     let dir = walk.at.clone();
-    let name = walk.name(start, end);
+    let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     match locked_child(&dir, name) {
         Ok(_) => return Err(Errno::EEXIST),
@@ -161,9 +172,11 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
     if target.inode().kind() == FileType::Directory {
         return Err(Errno::EPERM);
     }
+    dir.dentry.reserve(name)?;
     dir.inode().link(name, target.inode())?;
     dir.dentry.add(name, target.inode().clone());
-    notify::child(&dir, name, Event::CREATE, false);
+    notify::on_inode(target.inode(), Event::ATTRIB);
+    notify::on_entry(&dir, name.bytes, target.inode(), Event::CREATE);
     Ok(())
 }
 
@@ -185,26 +198,29 @@ pub enum Rename {
 /// One side of a rename: a directory and a name in it.
 struct Side<'w> {
     dir: Path,
-    name: &'w [u8],
+    name: Hashed<'w>,
     slash: bool,
 }
 
-fn side<'w>(walk: &'w mut Walk<'_>, how: Rename, is_target: bool) -> Result<Side<'w>> {
+/// Where `walk` leads to; `nameless` is what is said of a place that has no name to change.
+fn side<'w>(walk: &'w mut Walk<'_>, nameless: Errno) -> Result<Side<'w>> {
     let Last::Name { start, end, slash } = walk.to_last()? else {
-        let taken = is_target && how == Rename::NoReplace;
-        return Err(if taken { Errno::EEXIST } else { Errno::EBUSY });
+        return Err(nameless);
     };
     walk.check_search()?;
     Ok(Side {
         dir: walk.at.clone(),
-        name: walk.name(start, end),
+        name: Hashed::new(walk.name(start, end)),
         slash,
     })
 }
 
 pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) -> Result<()> {
-    let from = side(&mut from, how, false)?;
-    let to = side(&mut to, how, true)?;
+    let from = side(&mut from, Errno::EBUSY)?;
+    let to = match how {
+        Rename::NoReplace => side(&mut to, Errno::EEXIST)?,
+        _ => side(&mut to, Errno::EBUSY)?,
+    };
     if !Arc::ptr_eq(&from.dir.mount, &to.dir.mount) {
         return Err(Errno::EXDEV);
     }
@@ -228,7 +244,14 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
         (None, Rename::Exchange) => return Err(Errno::ENOENT),
         _ => {}
     }
-    if !moved_dir && (from.slash || (to.slash && how != Rename::Exchange)) {
+    // A slash is for what will be a directory by that name.
+    let target_dir = target.as_ref().is_some_and(is_dir);
+    let to_dir = if how == Rename::Exchange {
+        target_dir
+    } else {
+        moved_dir
+    };
+    if from.slash && !moved_dir || to.slash && !to_dir {
         return Err(Errno::ENOTDIR);
     }
     if to.dir.dentry.is_within(&moved.dentry) {
@@ -264,7 +287,7 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
         if Arc::ptr_eq(target.inode(), moved.inode()) {
             return Ok(());
         }
-        match (moved_dir, is_dir(target)) {
+        match (moved_dir, target_dir) {
             _ if how == Rename::Exchange => {}
             (true, false) => return Err(Errno::ENOTDIR),
             (false, true) => return Err(Errno::EISDIR),
@@ -280,21 +303,31 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
     } else {
         RenameHow::Replace
     };
+    b.reserve(to.name)?;
+    if how == Rename::Exchange {
+        a.reserve(from.name)?;
+    }
     from.dir
         .inode()
         .rename(from.name, to.dir.inode(), to.name, action)?;
 
-    a.forget(from.name);
-    b.forget(to.name);
+    a.give_away(from.name);
+    b.give_away(to.name);
     b.adopt(to.name, moved.dentry.clone());
-    match target {
-        Some(other) if how == Rename::Exchange => a.adopt(from.name, other.dentry),
-        Some(victim) => {
-            victim.dentry.mark_unlinked();
-            notify::removed(&victim);
-        }
-        None => {}
+    let exchanged = target.as_ref().filter(|_| how == Rename::Exchange);
+    let victim = target.as_ref().filter(|_| how != Rename::Exchange);
+    if let Some(other) = exchanged {
+        a.adopt(from.name, other.dentry.clone());
     }
-    notify::moved(&from.dir, from.name, &to.dir, to.name, &moved);
+    if let Some(victim) = victim {
+        victim.dentry.mark_unlinked();
+    }
+    let victim = victim.map(Path::inode);
+    let (here, there) = (&from.dir, &to.dir);
+    let (old, new) = (from.name.bytes, to.name.bytes);
+    notify::moved(here, old, there, new, moved.inode(), victim);
+    if let Some(other) = exchanged {
+        notify::moved(there, new, here, old, other.inode(), None);
+    }
     Ok(())
 }

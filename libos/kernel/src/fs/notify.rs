@@ -2,10 +2,10 @@
 
 use super::file::File;
 use super::inode::Inode;
-use super::inotify::Inotify;
+use super::inotify::{Again, Inotify};
 use super::path::Path;
-use super::types::FileType;
-use crate::base::SpinLock;
+use super::types::{FileType, OpenFlags};
+use crate::base::{Errno, Result, SpinLock};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -31,18 +31,27 @@ bitflags! {
         const UNMOUNT = 0x2000;
         const OVERFLOW = 0x4000;
         const IGNORED = 0x8000;
+        /// Asked for: nothing is to be told of entries whose name is gone.
+        const EXCL_UNLINK = 0x0400_0000;
         const ISDIR = 0x4000_0000;
+        /// Asked for: one event, and the watch ends.
+        const ONESHOT = 0x8000_0000;
     }
 }
 
 impl Event {
-    /// What can be asked for.
+    /// What can happen to a file.
     pub const WATCHABLE: Event = Event::from_bits_retain(0xfff);
+    /// What can be asked for.
+    pub const ASKABLE: Event = Self::WATCHABLE
+        .union(Self::EXCL_UNLINK)
+        .union(Self::ONESHOT);
 }
 
 struct Watch {
     instance: Weak<Inotify>,
     wd: i32,
+    /// With [`Event::EXCL_UNLINK`] and [`Event::ONESHOT`].
     mask: Event,
 }
 
@@ -60,22 +69,35 @@ fn key(inode: &Arc<dyn Inode>) -> usize {
     Arc::as_ptr(inode) as *const () as usize
 }
 
-/// Sets what `instance` wants to hear about `inode` under number `wd`.
-pub fn watch(inode: &Arc<dyn Inode>, instance: &Arc<Inotify>, wd: i32, mask: Event) {
+/// Sets what `instance` wants to hear about `inode`; returns the watch's number.
+pub fn watch(
+    inode: &Arc<dyn Inode>,
+    instance: &Arc<Inotify>,
+    mask: Event,
+    again: Again,
+) -> Result<i32> {
     let mut table = TABLE.lock();
-    let watches = table.entry(key(inode)).or_default();
-    let mine = |w: &&mut Watch| w.wd == wd && w.instance.as_ptr() == Arc::as_ptr(instance);
-    match watches.iter_mut().find(mine) {
-        Some(watch) => watch.mask = mask,
-        None => {
-            watches.push(Watch {
-                instance: Arc::downgrade(instance),
-                wd,
-                mask,
-            });
-            WATCHES.fetch_add(1, Ordering::Relaxed);
+    let watches = table.get_mut(&key(inode));
+    let known = watches.and_then(|all| {
+        all.iter_mut()
+            .find(|w| w.instance.as_ptr() == Arc::as_ptr(instance))
+    });
+    if let Some(known) = known {
+        match again {
+            Again::Replace => known.mask = mask,
+            Again::Add => known.mask |= mask,
+            Again::Refuse => return Err(Errno::EEXIST),
         }
+        return Ok(known.wd);
     }
+    let wd = instance.begin(inode)?;
+    table.entry(key(inode)).or_default().push(Watch {
+        instance: Arc::downgrade(instance),
+        wd,
+        mask,
+    });
+    WATCHES.fetch_add(1, Ordering::Relaxed);
+    Ok(wd)
 }
 
 /// Forgets a watch.
@@ -92,92 +114,119 @@ pub fn unwatch(inode: &Arc<dyn Inode>, instance: &Inotify, wd: i32) {
     }
 }
 
-/// Tells who watches `inode`; `name` is that of an entry, for a directory.
-fn tell(inode: &Arc<dyn Inode>, name: &[u8], event: Event, is_dir: bool, cookie: u32) {
-    let listeners: Vec<(Arc<Inotify>, i32)> = {
+/// Tells who watches `inode` and does not want to be spared; `name` is that of an entry, for a directory.
+fn tell(inode: &Arc<dyn Inode>, name: &[u8], event: Event, cookie: u32, spared: Event) {
+    let listeners: Vec<(Arc<Inotify>, i32, Event)> = {
         let table = TABLE.lock();
         let Some(watches) = table.get(&key(inode)) else {
             return;
         };
-        let wants = |w: &&Watch| w.mask.intersects(event);
+        let wants =
+            |w: &&Watch| w.mask.intersects(event - Event::ISDIR) && !w.mask.intersects(spared);
         watches
             .iter()
             .filter(wants)
-            .filter_map(|w| Some((w.instance.upgrade()?, w.wd)))
+            .filter_map(|w| Some((w.instance.upgrade()?, w.wd, w.mask & Event::ONESHOT)))
             .collect()
     };
-    let event = if is_dir { event | Event::ISDIR } else { event };
-    for (instance, wd) in listeners {
-        instance.push(wd, event, cookie, name);
+    for (instance, wd, once) in listeners {
+        instance.push(wd, event | once, cookie, name);
     }
 }
 
-fn is_dir(path: &Path) -> bool {
-    path.inode().kind() == FileType::Directory
+/// What happened, with the mark of directories if it happened to one.
+fn marked(inode: &Arc<dyn Inode>, event: Event) -> Event {
+    match inode.kind() {
+        FileType::Directory => event | Event::ISDIR,
+        _ => event,
+    }
 }
 
-/// Something happened to the file at `path`: told to its watchers and to those of its directory.
+/// Something happened to the file at `path`: told to the watchers of its directory and to its own.
 pub fn on_path(path: &Path, event: Event) {
     if !active() {
         return;
     }
-    tell(path.inode(), b"", event, is_dir(path), 0);
-    if let Some(parent) = path.dentry.parent().filter(|_| !path.dentry.is_unlinked()) {
-        tell(
-            &parent.inode,
-            path.dentry.name().as_bytes(),
-            event,
-            is_dir(path),
-            0,
-        );
+    let event = marked(path.inode(), event);
+    if let Some(parent) = path.dentry.parent() {
+        let spared = match path.dentry.is_unlinked() {
+            true => Event::EXCL_UNLINK,
+            false => Event::empty(),
+        };
+        let name = path.dentry.name();
+        tell(&parent.inode, name.as_bytes(), event, 0, spared);
     }
+    tell(path.inode(), b"", event, 0, Event::empty());
 }
 
-/// Something happened to the entry `name` of `dir`.
-pub fn child(dir: &Path, name: &[u8], event: Event, is_dir: bool) {
+/// Something happened to the inode, by whatever name.
+pub fn on_inode(inode: &Arc<dyn Inode>, event: Event) {
     if active() {
-        tell(dir.inode(), name, event, is_dir, 0);
+        tell(inode, b"", event, 0, Event::empty());
     }
 }
 
-/// A name of the file is gone; with the last one, so is what there was to watch.
-pub fn removed(victim: &Path) {
+/// Something happened to the entry `name` of `dir`, which is `child`.
+pub fn on_entry(dir: &Path, name: &[u8], child: &Arc<dyn Inode>, event: Event) {
+    if active() {
+        tell(dir.inode(), name, marked(child, event), 0, Event::empty());
+    }
+}
+
+/// The inode is gone, for the reason `last`: so is what there was to watch.
+pub fn gone(inode: &Arc<dyn Inode>, last: Event) {
     if !active() {
         return;
     }
-    let links = victim.inode().metadata().map_or(0, |m| m.nlink);
-    if links > 0 && !is_dir(victim) {
-        tell(victim.inode(), b"", Event::ATTRIB, false, 0);
-        return;
-    }
-    tell(victim.inode(), b"", Event::DELETE_SELF, false, 0);
-    let gone = TABLE
-        .lock()
-        .remove(&key(victim.inode()))
-        .unwrap_or_default();
-    WATCHES.fetch_sub(gone.len(), Ordering::Relaxed);
-    for watch in gone {
+    let watches = TABLE.lock().remove(&key(inode)).unwrap_or_default();
+    WATCHES.fetch_sub(watches.len(), Ordering::Relaxed);
+    for watch in watches {
         if let Some(instance) = watch.instance.upgrade() {
-            instance.forget(watch.wd);
+            // An unmount is told to everyone.
+            if (watch.mask | Event::UNMOUNT).intersects(last) {
+                instance.push(watch.wd, last, 0, b"");
+            }
+            if instance.remove(watch.wd).is_err() {
+                // It has been ended by its owner meanwhile.
+            }
         }
     }
 }
 
-/// `moved` was called `old` in `from` and is called `new` in `to`.
-pub fn moved(from: &Path, old: &[u8], to: &Path, new: &[u8], moved: &Path) {
+/// Its file system is mounted nowhere any more.
+pub fn unmounted(inode: &Arc<dyn Inode>) {
+    gone(inode, marked(inode, Event::UNMOUNT));
+}
+
+/// `moved` was called `old` in `from` and is called `new` in `to`, where `victim` was before.
+pub fn moved(
+    from: &Path,
+    old: &[u8],
+    to: &Path,
+    new: &[u8],
+    moved: &Arc<dyn Inode>,
+    victim: Option<&Arc<dyn Inode>>,
+) {
     static COOKIE: AtomicU32 = AtomicU32::new(1);
     if !active() {
         return;
     }
     let cookie = COOKIE.fetch_add(1, Ordering::Relaxed);
-    tell(from.inode(), old, Event::MOVED_FROM, is_dir(moved), cookie);
-    tell(to.inode(), new, Event::MOVED_TO, is_dir(moved), cookie);
-    tell(moved.inode(), b"", Event::MOVE_SELF, is_dir(moved), 0);
+    let all = Event::empty();
+    let (left, arrived) = (Event::MOVED_FROM, Event::MOVED_TO);
+    tell(from.inode(), old, marked(moved, left), cookie, all);
+    tell(to.inode(), new, marked(moved, arrived), cookie, all);
+    if let Some(victim) = victim {
+        on_inode(victim, Event::ATTRIB);
+    }
+    on_inode(moved, Event::MOVE_SELF);
 }
 
 /// The last reference to an open file is gone.
 pub fn closed(file: &File) {
-    if let Some(path) = file.path() {
+    if let Some(path) = file.path()
+        && !file.flags().contains(OpenFlags::PATH)
+    {
         let event = if file.flags().writable() {
             Event::CLOSE_WRITE
         } else {

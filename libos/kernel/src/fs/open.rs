@@ -3,23 +3,25 @@
 use super::dentry::Dentry;
 use super::file::File;
 use super::inode::NewKind;
-use super::mount::MountFlags;
+use super::mount::{self, MountFlags};
 use super::namespace::{check_create, create_locked, new_inode};
-use super::notify::{self, Event};
+use super::notify::Event;
 use super::path::Path;
 use super::permission::{self, READ, WRITE};
-use super::types::{FileType, OpenFlags};
-use super::walk::{Follow, Last, Scope, Walk, child, locked_child};
+use super::types::{FileType, Hashed, OpenFlags};
+use super::walk::{Follow, Last, Scope, Walk, locked_child};
 use crate::base::{Errno, Result};
 use alloc::sync::Arc;
 
 /// Opens what `walk` leads to, creating it with `perm` if the flags say so.
 pub fn open(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> Result<Arc<File>> {
-    if flags.tmpfile() {
-        return open_tmpfile(scope, walk, flags, perm);
-    }
-    if flags.contains(OpenFlags::CREAT) && !flags.contains(OpenFlags::PATH) {
-        return open_or_create(scope, walk, flags, perm);
+    if !flags.contains(OpenFlags::PATH) {
+        if flags.contains(OpenFlags::TMPFILE_BIT) {
+            return open_tmpfile(scope, walk, flags, perm);
+        }
+        if flags.contains(OpenFlags::CREAT) {
+            return open_or_create(scope, walk, flags, perm);
+        }
     }
     let follow = if flags.contains(OpenFlags::NOFOLLOW) {
         Follow::No
@@ -64,9 +66,12 @@ fn open_or_create(
             Last::Name { start, end, .. } => (start, end),
         };
         walk.check_search()?;
-        let name = walk.name(start, end);
-        let found = match walk.at.dentry.cached(name) {
-            Some(_) => child(&walk.at, name)?,
+        let name = Hashed::new(walk.name(start, end));
+        let mut found = match walk.at.dentry.cached(name) {
+            Some(dentry) => Path {
+                dentry,
+                mount: walk.at.mount.clone(),
+            },
             None => {
                 let _changing = walk.at.dentry.dir_lock.lock();
                 match locked_child(&walk.at, name) {
@@ -79,6 +84,7 @@ fn open_or_create(
                 }
             }
         };
+        mount::cross(&mut found);
         if exclusive {
             return Err(Errno::EEXIST);
         }
@@ -93,7 +99,9 @@ fn open_or_create(
 }
 
 fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> Result<Arc<File>> {
-    if !flags.writable() {
+    // Without the other flag, older kernels would have opened the directory.
+    let sound = flags.contains(OpenFlags::DIRECTORY) && !flags.contains(OpenFlags::CREAT);
+    if !flags.writable() || !sound {
         return Err(Errno::EINVAL);
     }
     let dir = walk.to_end(Follow::Yes)?;
@@ -102,7 +110,9 @@ fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> R
     }
     check_create(&dir, scope)?;
     let new = new_inode(&**dir.inode(), scope, NewKind::File, perm)?;
-    let inode = dir.inode().tmpfile(&new)?;
+    let inode = dir
+        .inode()
+        .tmpfile(&new, !flags.contains(OpenFlags::EXCL))?;
     let name = alloc::format!("/#{}", inode.ino());
     let dentry = Dentry::detached(inode, name.as_bytes());
     dentry.mark_unlinked();
@@ -124,7 +134,7 @@ pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File
     }
     if flags.contains(OpenFlags::PATH) {
         let keep = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW;
-        return Ok(Arc::new(File::build(None, Some(path), flags & keep)));
+        return Ok(File::build(None, Some(path), flags & keep));
     }
     if kind == FileType::Directory && (flags.writable() || flags.contains(OpenFlags::CREAT)) {
         return Err(Errno::EISDIR);
@@ -142,12 +152,15 @@ pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File
     if flags.contains(OpenFlags::NOATIME) {
         permission::check_owner(inode.access()?.uid, &scope.creds)?;
     }
-    if truncate && inode.metadata()?.size > 0 {
+    if truncate {
         // Programs that are linked in say ETXTBSY here, before anything is lost.
         inode.truncate(0)?;
-        notify::on_path(&path, Event::MODIFY);
     }
-    finish(path, flags)
+    let file = finish(path, flags)?;
+    if truncate {
+        file.notify(Event::MODIFY);
+    }
+    Ok(file)
 }
 
 fn wanted(flags: OpenFlags, writes: bool) -> u16 {
@@ -164,6 +177,11 @@ fn wanted(flags: OpenFlags, writes: bool) -> u16 {
 /// The checks are made: builds the open file.
 pub(super) fn finish(path: Path, flags: OpenFlags) -> Result<Arc<File>> {
     let ops = path.inode().open(flags)?;
-    notify::on_path(&path, Event::OPEN);
-    Ok(Arc::new(File::build(ops, Some(path), flags)))
+    let file = File::build(ops, Some(path), flags);
+    if let Some(mount) = file.written_mount() {
+        // It is a writer now; the mount may have become read-only just before.
+        mount.check_writable()?;
+    }
+    file.notify(Event::OPEN);
+    Ok(file)
 }

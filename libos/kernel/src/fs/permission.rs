@@ -23,7 +23,8 @@ pub fn check(inode: &dyn Inode, creds: &Credentials, want: u16) -> Result<()> {
     check_bits(inode.access()?, creds, want)
 }
 
-fn check_bits(access: Access, creds: &Credentials, want: u16) -> Result<()> {
+/// As [`check`], of what is known of the file already; not a directory.
+pub fn check_bits(access: Access, creds: &Credentials, want: u16) -> Result<()> {
     let perm = access.perm;
     if creds.fsuid == 0 {
         return if want & EXEC == 0 || perm & 0o111 != 0 {

@@ -1,8 +1,8 @@
 //! The tree as it is at boot: the packed root file system, the linked programs, and the places that must exist.
 
-use super::ramfs::{Body, RamFs, RamInode};
+use super::ramfs::{Body, Limits, RamFs, RamInode};
 use super::tar::{self, Member, MemberKind};
-use super::types::{FileType, Name};
+use super::types::{FileType, Hashed, Name};
 use crate::base::sync::Once;
 use crate::base::{Errno, Result};
 use crate::time::Timespec;
@@ -54,7 +54,7 @@ const LINKS: &[(&str, &str)] = &[
 
 /// Builds the root file system. Members that cannot be placed are logged and left out.
 pub fn build(archive: &'static [u8], programs: &[&[u8]]) -> Arc<RamFs> {
-    let fs = RamFs::new("tmpfs", RamFs::default_pages(), 0o755);
+    let fs = RamFs::new("tmpfs", Limits::default(), 0o755);
     let root = fs.root_dir();
     let now = Timespec::now();
     for (path, perm) in DIRECTORIES {
@@ -81,7 +81,7 @@ pub fn build(archive: &'static [u8], programs: &[&[u8]]) -> Arc<RamFs> {
         }
     }
     for (path, perm) in FILES {
-        match place(root, path.as_bytes(), Body::packed(&[]), *perm, now) {
+        match place(root, path.as_bytes(), Body::file(), *perm, now) {
             Err(Errno::EEXIST) => {}
             other => report(path.as_bytes(), other),
         }
@@ -184,9 +184,11 @@ fn unpack(root: &Arc<RamInode>, member: &Member<'static>) -> Result<()> {
             // One of ours: it takes the archive's bits, unless they say no more than a plain checkout does.
             Ok(old) if old.kind() == FileType::Directory => {
                 if member.perm & 0o777 != 0o755 {
-                    old.set_attr(&super::types::SetAttr {
-                        perm: Some(member.perm),
-                        ..Default::default()
+                    old.set_attr(&mut |_| {
+                        Ok(super::types::SetAttr {
+                            perm: Some(member.perm),
+                            ..Default::default()
+                        })
                     })?;
                 }
                 return Ok(());
@@ -196,7 +198,7 @@ fn unpack(root: &Arc<RamInode>, member: &Member<'static>) -> Result<()> {
         MemberKind::HardLink(to) => {
             let (from, from_name) = parent_of(root, clean(to))?;
             let target: Arc<dyn Inode> = from.entry(from_name)?;
-            return dir.link(name, &target);
+            return dir.link(Hashed::new(name), &target);
         }
     };
     dir.add(name, body, member.perm, member.uid, member.gid, time)

@@ -1,12 +1,12 @@
 //! The VFS as a whole, on file systems in memory: walks, permissions, mounts, opening.
 
 use super::inode::NewKind;
-use super::mount::{self, Mount, MountFlags, Unmount};
+use super::mount::{self, Mount, MountFlags, Super, Unmount};
 use super::namespace::{self, Remove, Rename};
 use super::open::open;
 use super::path::{Path, describe};
-use super::ramfs::RamFs;
-use super::types::OpenFlags;
+use super::ramfs::{Limits, RamFs};
+use super::types::{OpenFlags, SetAttr};
 use super::walk::{Follow, Scope, Walk, lookup};
 use crate::base::{Errno, Result};
 use crate::process::Credentials;
@@ -31,13 +31,23 @@ fn user(uid: u32, gid: u32) -> Credentials {
     }
 }
 
+fn small(pages: usize) -> Arc<RamFs> {
+    let limits = Limits {
+        pages,
+        inodes: 1000,
+    };
+    RamFs::new("tmpfs", limits, 0o755)
+}
+
+fn set_attr(w: &World, path: &str, change: SetAttr) {
+    let mut decide = |_| Ok(change.clone());
+    let path = w.find(path).unwrap();
+    path.inode().set_attr(&mut decide).unwrap();
+}
+
 impl World {
     pub fn new() -> World {
-        let mount = Mount::detached(RamFs::new("tmpfs", 100, 0o755), "test");
-        let root = Path {
-            dentry: mount.root.clone(),
-            mount,
-        };
+        let root = Mount::first(small(100), "test");
         let scope = Scope {
             creds: Arc::new(Credentials::root()),
             root: root.clone(),
@@ -75,10 +85,13 @@ impl World {
         lookup(&self.scope, self.cwd.clone(), path.as_bytes(), Follow::Yes)
     }
 
+    fn name(&self, path: &Path) -> String {
+        String::from_utf8(describe(path, &self.scope.root).unwrap().text).unwrap()
+    }
+
     /// What `path` leads to, as the root sees it.
     fn shows(&self, path: &str) -> Result<String> {
-        self.find(path)
-            .map(|p| String::from_utf8(describe(&p, &self.scope.root)).unwrap())
+        self.find(path).map(|p| self.name(&p))
     }
 
     pub fn remove(&self, path: &str, what: Remove) -> Result<()> {
@@ -148,7 +161,7 @@ fn symbolic_links_are_followed_up_to_a_limit() {
     assert_eq!(w.shows("dangling"), Err(Errno::ENOENT));
     assert_eq!(w.shows("loop"), Err(Errno::ELOOP));
     let link = lookup(&w.scope, w.cwd.clone(), b"dangling", Follow::No).unwrap();
-    assert_eq!(describe(&link, &w.scope.root), b"/dangling");
+    assert_eq!(w.name(&link), "/dangling");
     w.symlink("f", "l0");
     w.touch("f");
     for i in 1..=41 {
@@ -164,8 +177,8 @@ fn mounts_cover_and_uncover() {
     let at = w.mkdir("mnt");
     w.touch("mnt/under");
     w.mkdir("other");
-    let fs = RamFs::new("tmpfs", 10, 0o755);
-    mount::mount(fs, &at, "none", MountFlags::empty()).unwrap();
+    let fs = small(10);
+    mount::mount(Super::new(fs), &at, "none", MountFlags::empty()).unwrap();
     assert_eq!(w.shows("mnt/under"), Err(Errno::ENOENT));
     w.mkdir("mnt/sub");
     assert_eq!(w.shows("mnt/sub/../..").as_deref(), Ok("/"));
@@ -193,15 +206,9 @@ fn mounts_cover_and_uncover() {
 fn a_read_only_mount_refuses_changes() {
     let w = World::new();
     let at = w.mkdir("ro");
-    let m = mount::mount(
-        RamFs::new("tmpfs", 10, 0o755),
-        &at,
-        "none",
-        MountFlags::empty(),
-    )
-    .unwrap();
+    let m = mount::mount(Super::new(small(10)), &at, "none", MountFlags::empty()).unwrap();
     w.touch("ro/f");
-    m.set_flags(MountFlags::RDONLY);
+    m.set_flags(MountFlags::RDONLY).unwrap();
     assert_eq!(
         w.make("ro/g", NewKind::File, 0o644).err(),
         Some(Errno::EROFS)
@@ -217,11 +224,11 @@ fn users_get_what_the_bits_give_them() {
     w.make("private", NewKind::Directory, 0o700).unwrap();
     w.touch("private/f");
     w.make("tmp", NewKind::Directory, 0o777).unwrap();
-    let sticky = super::types::SetAttr {
+    let sticky = SetAttr {
         perm: Some(0o1777),
         ..Default::default()
     };
-    w.find("tmp").unwrap().inode().set_attr(&sticky).unwrap();
+    set_attr(&w, "tmp", sticky);
     w.touch("tmp/roots");
     w.become_user(1000, 1000);
     assert_eq!(w.shows("private/f"), Err(Errno::EACCES));
@@ -249,12 +256,12 @@ fn users_get_what_the_bits_give_them() {
 fn a_setgid_directory_hands_its_group_down() {
     let w = World::new();
     w.mkdir("g");
-    let change = super::types::SetAttr {
+    let change = SetAttr {
         perm: Some(0o2775),
         gid: Some(50),
         ..Default::default()
     };
-    w.find("g").unwrap().inode().set_attr(&change).unwrap();
+    set_attr(&w, "g", change);
     let sub = w.mkdir("g/sub").inode().metadata().unwrap();
     assert_eq!((sub.gid, sub.perm), (50, 0o2755));
     let f = w.touch("g/f").inode().metadata().unwrap();
@@ -309,7 +316,7 @@ fn removal_tells_files_from_directories() {
     assert_eq!(w.remove("/", Remove::Directory), Err(Errno::EBUSY));
     let f = w.find("d/f").unwrap();
     w.remove("d/f", Remove::File).unwrap();
-    assert_eq!(describe(&f, &w.scope.root), b"/d/f (deleted)");
+    assert_eq!(w.name(&f), "/d/f (deleted)");
     w.remove("d/", Remove::Directory).unwrap();
     assert_eq!(w.shows("d"), Err(Errno::ENOENT));
 }
@@ -333,7 +340,7 @@ fn renaming_moves_names_and_guards_the_tree() {
     assert_eq!(w.rename("a/b", "a", Rename::Replace), Err(Errno::ENOTEMPTY));
     let f = w.find("a/b/f").unwrap();
     w.rename("a/b", "moved", Rename::NoReplace).unwrap();
-    assert_eq!(describe(&f, &w.scope.root), b"/moved/f");
+    assert_eq!(w.name(&f), "/moved/f");
     assert_eq!(w.shows("a/b"), Err(Errno::ENOENT));
     w.touch("g");
     assert_eq!(
@@ -341,7 +348,7 @@ fn renaming_moves_names_and_guards_the_tree() {
         Err(Errno::EEXIST)
     );
     w.rename("g", "moved", Rename::Exchange).unwrap();
-    assert_eq!(describe(&f, &w.scope.root), b"/g/f");
+    assert_eq!(w.name(&f), "/g/f");
     assert_eq!(w.rename("g/f", "g/f", Rename::Replace), Ok(()));
 }
 

@@ -58,6 +58,7 @@ bitflags! {
         const CLOEXEC = 0o2000000;
         const SYNC_BIT = 0o4000000;
         const PATH = 0o10000000;
+        /// What `O_TMPFILE` is besides `O_DIRECTORY`.
         const TMPFILE_BIT = 0o20000000;
     }
 }
@@ -82,11 +83,6 @@ impl OpenFlags {
 
     pub fn writable(self) -> bool {
         !self.contains(Self::PATH) && matches!(self.bits() & 3, 1 | 2)
-    }
-
-    /// `O_TMPFILE` proper: a bit of its own together with `O_DIRECTORY`.
-    pub fn tmpfile(self) -> bool {
-        self.contains(Self::TMPFILE_BIT.union(Self::DIRECTORY))
     }
 }
 
@@ -193,6 +189,39 @@ pub struct SetAttr {
     pub gid: Option<u32>,
     pub atime: Option<Timespec>,
     pub mtime: Option<Timespec>,
+}
+
+/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
+pub fn hash_name(name: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut h = name.len() as u64;
+    let mut words = name.chunks_exact(8);
+    for w in &mut words {
+        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
+        h = (h ^ word).wrapping_mul(K).rotate_left(29);
+    }
+    let tail = words
+        .remainder()
+        .iter()
+        .fold(0u64, |t, &b| t << 8 | b as u64);
+    h = (h ^ tail).wrapping_mul(K);
+    h ^ h >> 32
+}
+
+/// A name that is looked for, in one table after the other.
+#[derive(Clone, Copy)]
+pub struct Hashed<'a> {
+    pub bytes: &'a [u8],
+    pub hash: u64,
+}
+
+impl<'a> Hashed<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Hashed {
+            bytes,
+            hash: hash_name(bytes),
+        }
+    }
 }
 
 /// The name of a directory entry; short ones need no allocation.

@@ -7,7 +7,7 @@ use super::inode::Link;
 use super::mount;
 use super::path::Path;
 use super::permission::{self, EXEC};
-use super::types::{FileType, NAME_MAX, PATH_MAX};
+use super::types::{FileType, Hashed, NAME_MAX, PATH_MAX};
 use crate::base::{Errno, Result};
 use crate::process::Credentials;
 use alloc::borrow::Cow;
@@ -51,6 +51,7 @@ pub struct Walk<'a> {
     pub at: Path,
     text: Cow<'a, [u8]>,
     pos: usize,
+    /// Symbolic links followed so far.
     links: u32,
 }
 
@@ -135,13 +136,18 @@ impl<'a> Walk<'a> {
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP);
         }
-        match link.inode().read_link()? {
+        let target = link.inode().read_link()?;
+        link.accessed();
+        match target {
             Link::Text(target) => {
                 let mut text = target;
                 if text.is_empty() {
                     return Err(Errno::ENOENT);
                 }
-                text.extend_from_slice(&self.text[end..]);
+                // Link upon link, it may be longer than any path that a program can give.
+                let rest = &self.text[end..];
+                text.try_reserve(rest.len()).map_err(|_| Errno::ENOMEM)?;
+                text.extend_from_slice(rest);
                 if text[0] == b'/' {
                     self.at = self.scope.root.clone();
                 }
@@ -169,6 +175,11 @@ impl<'a> Walk<'a> {
             if let Some(parent) = self.at.dentry.parent()
                 && !Arc::ptr_eq(&self.at.dentry, &self.at.mount.root)
             {
+                // What has been moved out of what a bind mount shows does not lead to the rest.
+                let mount = &self.at.mount;
+                if !Arc::ptr_eq(&mount.root, &mount.sb.root) && !parent.is_within(&mount.root) {
+                    return Err(Errno::ENOENT);
+                }
                 self.at.dentry = parent;
                 mount::cross(&mut self.at);
                 return Ok(());
@@ -225,19 +236,19 @@ fn skip_slashes(text: &[u8], from: usize) -> usize {
 
 /// The entry `name` of the directory `parent`, and what is mounted there.
 pub fn child(parent: &Path, name: &[u8]) -> Result<Path> {
-    let mut path = bare_child(parent, name)?;
+    let mut path = bare_child(parent, Hashed::new(name))?;
     mount::cross(&mut path);
     Ok(path)
 }
 
 /// The entry itself, whatever is mounted over it.
-fn bare_child(parent: &Path, name: &[u8]) -> Result<Path> {
+fn bare_child(parent: &Path, name: Hashed<'_>) -> Result<Path> {
     let dentry = match parent.dentry.cached(name) {
         Some(dentry) => dentry,
-        None if name.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
-        None if !parent.mount.fs.caches_names() => {
+        None if name.bytes.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
+        None if !parent.mount.sb.caches_names => {
             let inode = parent.inode().lookup(name)?;
-            super::dentry::Dentry::uncached(&parent.dentry, name, inode)
+            super::dentry::Dentry::uncached(&parent.dentry, name.bytes, inode)
         }
         None => {
             let _changing = parent.dentry.dir_lock.lock();
@@ -251,18 +262,19 @@ fn bare_child(parent: &Path, name: &[u8]) -> Result<Path> {
 }
 
 /// As [`child`] without crossing mounts, for who holds `dir_lock` of `parent`.
-pub fn locked_child(parent: &Path, name: &[u8]) -> Result<Path> {
-    if name.len() > NAME_MAX {
+pub fn locked_child(parent: &Path, name: Hashed<'_>) -> Result<Path> {
+    if name.bytes.len() > NAME_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
     let dentry = match parent.dentry.cached(name) {
         Some(dentry) => dentry,
         None => {
             let inode = parent.inode().lookup(name)?;
-            if parent.mount.fs.caches_names() {
+            if parent.mount.sb.caches_names {
+                parent.dentry.reserve(name)?;
                 parent.dentry.add(name, inode)
             } else {
-                super::dentry::Dentry::uncached(&parent.dentry, name, inode)
+                super::dentry::Dentry::uncached(&parent.dentry, name.bytes, inode)
             }
         }
     };

@@ -73,13 +73,12 @@ fn end(process: &Arc<Process>, me: &Thread, buried: u64) {
     super::timers::delete_all(process);
 
     let files = core::mem::replace(&mut *process.files.lock(), Arc::new(FdTable::new()));
+    // Where it is shared with another process, or somebody looks at it (`/proc/PID/fd`), the files stay a while; our locks do not.
     if Arc::strong_count(&files) == 1 {
         files.close_all();
-    } else {
-        // Shared with another process, or somebody looks at it (`/proc/PID/fd`): the files stay a while, our locks do not.
-        files.give_up_locks();
     }
     drop(files);
+    crate::fs::locks::on_exit(process.pid);
     if process.pid == 1 {
         super::misc::end_machine(status);
     }

@@ -15,23 +15,27 @@ mod system;
 mod tests;
 mod text;
 mod tree;
+mod who;
 
 pub use system::load_averages;
 
 use super::inode::{FileSystem, FsStat, Inode};
+use super::mount::Super;
 use super::ramfs::anonymous_dev;
 use super::types::Dev;
 use crate::base::sync::Once;
 use crate::base::{PAGE_SIZE, Result};
 use alloc::sync::Arc;
+use core::any::Any;
 
 const PROC_MAGIC: u64 = 0x9fa0;
 
 struct ProcFs;
 
 /// There is one `/proc`, however often it is mounted.
-pub fn file_system() -> Arc<dyn FileSystem> {
-    Arc::new(ProcFs)
+pub fn superblock() -> Arc<Super> {
+    static SUPER: Once<Arc<Super>> = Once::new();
+    SUPER.call_once(|| Super::new(Arc::new(ProcFs))).clone()
 }
 
 fn dev() -> Dev {
@@ -40,6 +44,10 @@ fn dev() -> Dev {
 }
 
 impl FileSystem for ProcFs {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn name(&self) -> &'static str {
         "proc"
     }

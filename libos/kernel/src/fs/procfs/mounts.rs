@@ -4,9 +4,7 @@ use super::out::{Out, put};
 use super::source::Subject;
 use crate::base::Result;
 use crate::fs::mount::{self, Mount, MountFlags};
-use crate::fs::path::{Path, describe};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::fs::path::{Path, describe, root_of};
 
 fn mount_options(mount: &Mount, out: &mut Out) {
     let flags = mount.flags();
@@ -31,60 +29,62 @@ fn mount_options(mount: &Mount, out: &mut Out) {
     }
 }
 
-/// Where the mount hangs, seen from `root`.
-fn place(mount: &Arc<Mount>, root: &Path) -> Vec<u8> {
-    let path = Path {
-        mount: mount.clone(),
-        dentry: mount.root.clone(),
-    };
-    describe(&path, root)
-}
-
-pub fn mounts(who: &Subject, out: &mut Out) -> Result<()> {
+/// Calls `line` for each mount and the place where it hangs, seen from the process's root; what hangs elsewhere is left out.
+fn each(who: &Subject, mut line: impl FnMut(&Mount, &[u8]) -> Result<()>) -> Result<()> {
     let root = who.context().root();
     for mount in mount::list() {
-        out.escaped(mount.source.as_bytes());
-        out.bytes(b" ");
-        out.escaped(&place(&mount, &root));
-        put!(out, " {} ", mount.fs.name());
-        mount_options(&mount, out);
-        let own = mount.fs.options();
-        if !own.is_empty() {
-            put!(out, ",{own}");
+        let path = Path {
+            mount: mount.clone(),
+            dentry: mount.root.clone(),
+        };
+        let place = describe(&path, &root)?;
+        if place.reached {
+            line(&mount, &place.text)?;
         }
-        out.bytes(b" 0 0\n");
     }
     Ok(())
 }
 
-pub fn mountinfo(who: &Subject, out: &mut Out) -> Result<()> {
-    let root = who.context().root();
-    for mount in mount::list() {
-        let parent = mount.covers().map_or(mount.id, |p| p.mount.id);
-        let dev = mount.root.inode.metadata()?.dev;
-        put!(
-            out,
-            "{} {} {}:{} / ",
-            mount.id,
-            parent,
-            dev.major,
-            dev.minor
-        );
-        out.escaped(&place(&mount, &root));
+/// What the file system itself adds.
+fn own_options(mount: &Mount, out: &mut Out) {
+    let own = mount.fs().options();
+    if !own.is_empty() {
+        put!(out, ",{own}");
+    }
+}
+
+pub fn mounts(who: &Subject, out: &mut Out) -> Result<()> {
+    each(who, |mount, place| {
+        out.escaped(mount.source.as_bytes());
         out.bytes(b" ");
-        mount_options(&mount, out);
-        put!(out, " - {} ", mount.fs.name());
+        out.escaped(place);
+        put!(out, " {} ", mount.fs().name());
+        mount_options(mount, out);
+        own_options(mount, out);
+        out.bytes(b" 0 0\n");
+        Ok(())
+    })
+}
+
+pub fn mountinfo(who: &Subject, out: &mut Out) -> Result<()> {
+    each(who, |mount, place| {
+        let parent = mount.covers().map_or(mount.id, |p| p.mount.id);
+        let dev = mount.sb.root.inode.metadata()?.dev;
+        put!(out, "{} {parent} {}:{} ", mount.id, dev.major, dev.minor);
+        out.escaped(&root_of(mount)?);
+        out.bytes(b" ");
+        out.escaped(place);
+        out.bytes(b" ");
+        mount_options(mount, out);
+        put!(out, " - {} ", mount.fs().name());
         out.escaped(mount.source.as_bytes());
         out.bytes(if mount.flags().contains(MountFlags::RDONLY) {
             b" ro"
         } else {
             b" rw"
         });
-        let own = mount.fs.options();
-        if !own.is_empty() {
-            put!(out, ",{own}");
-        }
+        own_options(mount, out);
         out.bytes(b"\n");
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -4,32 +4,16 @@ use super::out::Out;
 use super::source::{self, Subject};
 use super::text::OpenText;
 use super::tree::{self, Entry, ProcessEntry, ProcessNode, Static};
+use super::who::{Who, pid_ino, thread_ino};
 use crate::base::{Errno, Result};
 use crate::fs::anonymous::place_of;
 use crate::fs::file::FileOps;
 use crate::fs::inode::{Access, DirEntry, Inode, Link, NewInode};
-use crate::fs::types::{FileType, Metadata, OpenFlags, SetAttr};
-use crate::process::Pid;
+use crate::fs::types::{FileType, Hashed, Metadata, OpenFlags};
 use crate::time::{self, Timespec};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-
-/// What a process's directories and files need to find it again: it may be gone by the time they are read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Who {
-    pub pid: Pid,
-    /// `None`: the process as a whole.
-    pub tid: Option<Pid>,
-}
-
-impl Who {
-    pub fn find(self) -> Result<Subject> {
-        let process = source::find(self.pid)?;
-        self.tid
-            .map_or(Ok(process.clone()), |tid| process.thread(tid))
-    }
-}
 
 #[derive(Clone, Copy)]
 pub enum What {
@@ -40,7 +24,7 @@ pub enum What {
     /// `/proc/PID` or `/proc/PID/task/TID`.
     Process(Who),
     ProcessFile(Who, &'static ProcessNode),
-    Tasks(Pid),
+    Tasks(Who),
     FdDir(Who),
     Fd(Who, i32),
     FdInfoDir(Who),
@@ -59,11 +43,6 @@ pub fn root() -> Arc<dyn Inode> {
 
 fn node(what: What, perm: u16, ino: u64) -> Arc<dyn Inode> {
     Arc::new(Node { what, perm, ino })
-}
-
-/// Inode numbers: the system's files below 2^20, then 2^16 for each process or thread.
-fn process_ino(who: Who, index: u64) -> u64 {
-    (who.tid.unwrap_or(who.pid) as u64 + 16) << 20 | (who.tid.is_some() as u64) << 19 | index
 }
 
 /// Offset of descriptors' numbers among a process's inodes.
@@ -92,8 +71,8 @@ impl Node {
             | What::FdDir(who)
             | What::Fd(who, _)
             | What::FdInfoDir(who)
-            | What::FdInfo(who, _) => Some(who),
-            What::Tasks(pid) => Some(Who { pid, tid: None }),
+            | What::FdInfo(who, _)
+            | What::Tasks(who) => Some(who),
             _ => None,
         }
     }
@@ -120,15 +99,15 @@ impl Node {
                 make(&mut out)?
             }
             What::ProcessFile(who, ProcessNode::Text(make)) => {
-                make(&who.find().map_err(|_| Errno::ESRCH)?, &mut out)?;
+                make(&who.find()?, &mut out)?;
             }
             What::ProcessFile(who, ProcessNode::Private(make)) => {
-                let subject = who.find().map_err(|_| Errno::ESRCH)?;
+                let subject = who.find()?;
                 self.check_private(&subject)?;
                 make(&subject, &mut out)?;
             }
             What::ProcessFile(who, ProcessNode::Control { show, .. }) => {
-                show(&who.find().map_err(|_| Errno::ESRCH)?, &mut out)?;
+                show(&who.find()?, &mut out)?;
             }
             What::FdInfo(who, fd) => {
                 super::process::fdinfo(&who.find()?, fd, &mut out)?;
@@ -142,7 +121,7 @@ impl Node {
         match self.what {
             What::Static(Static::Control { store, .. }) => store(text),
             What::ProcessFile(who, ProcessNode::Control { store, .. }) => {
-                let subject = who.find().map_err(|_| Errno::ESRCH)?;
+                let subject = who.find()?;
                 self.check_private(&subject)?;
                 store(&subject, text)
             }
@@ -238,21 +217,17 @@ impl Inode for Node {
         })
     }
 
-    fn set_attr(&self, _change: &SetAttr) -> Result<()> {
-        Err(Errno::EPERM)
-    }
-
     fn as_any(&self) -> &dyn Any {
         self
     }
 
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+    fn lookup(&self, name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
+        let name = name.bytes;
         match self.what {
             What::Root => {
                 if let Some(pid) = parse(name) {
-                    source::find(pid)?;
-                    let who = Who { pid, tid: None };
-                    return Ok(node(What::Process(who), 0o555, process_ino(who, 0)));
+                    let who = Who::process(pid)?;
+                    return Ok(node(What::Process(who), 0o555, who.ino(0)));
                 }
                 find_static(tree::ROOT, name)
             }
@@ -263,23 +238,19 @@ impl Inode for Node {
                     .enumerate()
                     .find(|(_, e)| e.name.as_bytes() == name)
                     .ok_or(Errno::ENOENT)?;
-                let ino = process_ino(who, i as u64 + 1);
+                let ino = who.ino(i as u64 + 1);
                 let what = match entry.node {
-                    ProcessNode::Tasks => What::Tasks(who.pid),
+                    ProcessNode::Tasks => What::Tasks(who),
                     ProcessNode::FdDir => What::FdDir(who),
                     ProcessNode::FdInfoDir => What::FdInfoDir(who),
                     _ => What::ProcessFile(who, &entry.node),
                 };
                 Ok(node(what, entry.perm, ino))
             }
-            What::Tasks(pid) => {
+            What::Tasks(who) => {
                 let tid = parse(name).ok_or(Errno::ENOENT)?;
-                let who = Who {
-                    pid,
-                    tid: Some(tid),
-                };
-                who.find()?;
-                Ok(node(What::Process(who), 0o555, process_ino(who, 0)))
+                let who = who.thread(tid)?;
+                Ok(node(What::Process(who), 0o555, who.ino(0)))
             }
             What::FdDir(who) | What::FdInfoDir(who) => {
                 let subject = who.find()?;
@@ -290,23 +261,19 @@ impl Inode for Node {
                     return Ok(node(
                         What::FdInfo(who, fd),
                         0o400,
-                        process_ino(who, FDINFO_INO + fd as u64),
+                        who.ino(FDINFO_INO + fd as u64),
                     ));
                 }
                 let flags = file.flags();
                 let perm = 0o100 | (flags.readable() as u16) << 8 | (flags.writable() as u16) << 7;
-                Ok(node(
-                    What::Fd(who, fd),
-                    perm,
-                    process_ino(who, FD_INO + fd as u64),
-                ))
+                Ok(node(What::Fd(who, fd), perm, who.ino(FD_INO + fd as u64)))
             }
             _ => Err(Errno::ENOTDIR),
         }
     }
 
     /// There is no such process, and naming one does not make it.
-    fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, _name: Hashed<'_>, _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::ENOENT)
     }
 
@@ -315,12 +282,11 @@ impl Inode for Node {
             What::Root => {
                 let more = cookie >= PID_COOKIE || list(static_entries(tree::ROOT), cookie, sink);
                 if more {
-                    let ino = |pid| process_ino(Who { pid, tid: None }, 0);
                     let from = (PID_COOKIE, cookie);
                     list_numbers(
                         source::pids().into_iter(),
                         from,
-                        (ino, FileType::Directory),
+                        (pid_ino, FileType::Directory),
                         sink,
                     );
                 }
@@ -329,9 +295,9 @@ impl Inode for Node {
                 list(static_entries(entries), cookie, sink);
             }
             What::Process(who) => {
-                who.find()?;
+                who.find_listed()?;
                 let entry = |(i, e): (usize, &'static ProcessEntry)| {
-                    (e.name, process_ino(who, i as u64 + 1), e.node.kind())
+                    (e.name, who.ino(i as u64 + 1), e.node.kind())
                 };
                 list(
                     tree::process_entries(who).enumerate().map(entry),
@@ -339,32 +305,23 @@ impl Inode for Node {
                     sink,
                 );
             }
-            What::Tasks(pid) => {
-                let ino = |tid| {
-                    process_ino(
-                        Who {
-                            pid,
-                            tid: Some(tid),
-                        },
-                        0,
-                    )
-                };
-                let tids = source::find(pid)?.tids();
+            What::Tasks(who) => {
+                let tids = who.find_listed()?.tids();
                 list_numbers(
                     tids.into_iter(),
                     (0, cookie),
-                    (ino, FileType::Directory),
+                    (thread_ino, FileType::Directory),
                     sink,
                 );
             }
             What::FdDir(who) | What::FdInfoDir(who) => {
-                let subject = who.find()?;
+                let subject = who.find_listed()?;
                 self.check_private(&subject)?;
                 let (base, kind) = match self.what {
                     What::FdDir(_) => (FD_INO, FileType::Symlink),
                     _ => (FDINFO_INO, FileType::Regular),
                 };
-                let ino = |fd| process_ino(who, base + fd as u64);
+                let ino = |fd| who.ino(base + fd as u64);
                 list_numbers(
                     subject.files().list().into_iter(),
                     (0, cookie),
@@ -398,6 +355,9 @@ impl Inode for Node {
     fn open(&self, _flags: OpenFlags) -> Result<Option<Arc<dyn FileOps>>> {
         if self.kind() != FileType::Regular {
             return Ok(None);
+        }
+        if let What::ProcessFile(who, ProcessNode::Private(_)) = self.what {
+            self.check_private(&who.find()?)?;
         }
         let node = Node {
             what: self.what,

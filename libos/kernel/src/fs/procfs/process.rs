@@ -6,7 +6,6 @@ use crate::base::{Errno, Result};
 use crate::fs::path::Path;
 use crate::fs::types::Dev;
 use crate::memory::Protection;
-use alloc::string::String;
 
 pub fn cmdline(who: &Subject, out: &mut Out) -> Result<()> {
     out.bytes(&who.arguments()?);
@@ -111,10 +110,5 @@ pub fn fdinfo(who: &Subject, fd: i32, out: &mut Out) -> Result<()> {
         mount,
         ino
     );
-    if let Some(ops) = file.ops() {
-        let mut more = String::new();
-        ops.fdinfo(&mut more);
-        out.bytes(more.as_bytes());
-    }
     Ok(())
 }

@@ -4,7 +4,6 @@ use super::out::{Out, put};
 use super::source::{self, Subject};
 use crate::base::{PAGE_SIZE, Result};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// Clock ticks are hundredths of a second (`AT_CLKTCK`).
 pub const TICK_NS: u64 = 10_000_000;
@@ -97,7 +96,14 @@ pub fn status(who: &Subject, out: &mut Out) -> Result<()> {
     let creds = who.creds();
     let state = who.state();
     out.bytes(b"Name:\t");
-    out.bytes(&who.comm());
+    // A name must not pass for more lines.
+    for b in who.comm() {
+        match b {
+            b'\n' => out.bytes(b"\\n"),
+            b'\\' => out.bytes(b"\\\\"),
+            b => out.bytes(&[b]),
+        }
+    }
     put!(out, "\nUmask:\t{:04o}\n", who.context().umask());
     put!(out, "State:\t{state} ({})\n", state_name(state));
     put!(
@@ -131,15 +137,13 @@ pub fn status(who: &Subject, out: &mut Out) -> Result<()> {
             .map_or(0, |&fd| fd as usize + 1)
             .next_multiple_of(64)
     );
-    let groups: Vec<String> = creds
-        .groups
-        .iter()
-        .map(|g| alloc::format!("{g} "))
-        .collect();
-    put!(out, "Groups:\t{}\n", groups.concat());
+    out.bytes(b"Groups:\t");
+    for group in creds.groups.iter() {
+        put!(out, "{group} ");
+    }
     put!(
         out,
-        "NStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}\nNSsid:\t{}\n",
+        "\nNStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}\nNSsid:\t{}\n",
         who.pid(),
         who.tid(),
         who.pgid(),

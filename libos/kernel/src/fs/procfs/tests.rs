@@ -1,6 +1,7 @@
 use super::out::Out;
 use super::status::cpu_list;
 use super::{node, system};
+use crate::fs::types::Hashed;
 use alloc::vec::Vec;
 
 #[test]
@@ -38,7 +39,7 @@ fn every_name_that_is_listed_is_found_once() {
     })
     .unwrap();
     for (name, ino, kind) in &names {
-        let inode = root.lookup(name).unwrap();
+        let inode = root.lookup(Hashed::new(name)).unwrap();
         assert_eq!((inode.ino(), inode.kind()), (*ino, *kind));
     }
     let mut numbers: Vec<u64> = names.iter().map(|n| n.1).collect();
@@ -46,12 +47,12 @@ fn every_name_that_is_listed_is_found_once() {
     numbers.dedup();
     assert_eq!(numbers.len(), names.len());
     assert!(
-        root.lookup(b"sys")
+        root.lookup(Hashed::new(b"sys"))
             .unwrap()
-            .lookup(b"kernel")
+            .lookup(Hashed::new(b"kernel"))
             .unwrap()
-            .lookup(b"random")
+            .lookup(Hashed::new(b"random"))
             .is_ok()
     );
-    assert!(root.lookup(b"01").is_err());
+    assert!(root.lookup(Hashed::new(b"01")).is_err());
 }

@@ -1,10 +1,11 @@
 //! What there is in `/proc`, by name.
 
-use super::node::Who;
-use super::out::Out;
+use super::out::{Out, put};
 use super::source::Subject;
+use super::who::Who;
 use super::{limits, mounts, process, status, system};
 use crate::base::Result;
+use crate::fs::inotify;
 use crate::fs::path::Path;
 use crate::fs::types::FileType;
 use crate::memory::commit::Setting;
@@ -47,7 +48,7 @@ impl Entry {
 
     /// A number that stays: the hash of the name, in the range of the system's files.
     pub fn ino(&self) -> u64 {
-        0x1000 | crate::fs::dentry::hash_name(self.name.as_bytes()) & 0xf_ffff
+        0x1000 | crate::fs::types::hash_name(self.name.as_bytes()) & 0xf_ffff
     }
 }
 
@@ -137,13 +138,28 @@ pub static ROOT: &[Entry] = &[
     text("vmstat", system::vmstat),
 ];
 
+fn number(out: &mut Out, value: usize) -> Result<()> {
+    put!(out, "{value}\n");
+    Ok(())
+}
+
 static SYS: &[Entry] = &[
     directory(
         "fs",
         &[
             text("file-max", system::file_max),
             text("file-nr", system::file_nr),
-            text("nr_open", system::nr_open),
+            directory(
+                "inotify",
+                &[
+                    text("max_queued_events", |out| number(out, inotify::QUEUE_MAX)),
+                    text("max_user_instances", |out| {
+                        number(out, inotify::INSTANCES_MAX)
+                    }),
+                    text("max_user_watches", |out| number(out, inotify::WATCHES_MAX)),
+                ],
+            ),
+            text("nr_open", |out| number(out, crate::fs::fdtable::MOST)),
             text("pipe-max-size", system::pipe_max_size),
         ],
     ),
@@ -236,7 +252,11 @@ static PROCESS: &[ProcessEntry] = &[
         node: ProcessNode::FdInfoDir,
     },
     file("limits", limits::limits),
-    file("maps", process::maps),
+    // Anybody may see that it is there.
+    ProcessEntry {
+        perm: 0o444,
+        ..private("maps", process::maps)
+    },
     file("mountinfo", mounts::mountinfo),
     file("mounts", mounts::mounts),
     file("oom_score", process::oom_score),

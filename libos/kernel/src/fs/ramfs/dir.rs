@@ -1,59 +1,60 @@
 //! The entries of a directory in memory.
 //!
-//! Entries lie in the order of their cookies, so that a reader finds its place again whatever was added or removed
-//! meanwhile; a hash table over them finds names.
+//! Entries lie by their cookies, the numbers in the order of which they were made, so that a reader finds its place again whatever
+//! was added or removed meanwhile; a hash table over them finds names. Nothing in it is in one piece, nor moves when there are many.
 
 use super::RamInode;
 use crate::base::{Errno, Result};
-use crate::fs::dentry::hash_name;
-use crate::fs::types::Name;
+use crate::fs::name_table::NameTable;
+use crate::fs::radix::Radix;
+use crate::fs::types::{Hashed, Name, hash_name};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use hashbrown::HashTable;
 
 struct Entry {
-    cookie: u64,
     name: Name,
-    /// `None`: removed, its slot not yet reclaimed.
-    inode: Option<Arc<RamInode>>,
+    inode: Arc<RamInode>,
 }
 
+type Entries = Radix<Entry, 16>;
+
+#[derive(Default)]
 pub struct Dir {
-    entries: Vec<Entry>,
-    /// Indices into `entries`.
-    index: HashTable<u32>,
-    next_cookie: u64,
+    /// By cookie, less one: 0 is where a reader starts.
+    entries: Entries,
+    /// Places in `entries`.
+    index: NameTable<u64>,
+    /// The next place. It never comes back.
+    next: u64,
     /// Removed by `rmdir`: nothing can be created in it any more.
     dead: bool,
+    /// While a tree is taken apart: the directory that this one was in, with what is left of that.
+    up: Option<Arc<RamInode>>,
+}
+
+fn hash_in(entries: &Entries, place: &u64) -> u64 {
+    entries
+        .get(*place)
+        .map_or(0, |e| hash_name(e.name.as_bytes()))
+}
+
+fn is_named(entries: &Entries, place: &u64, name: Hashed<'_>) -> bool {
+    entries
+        .get(*place)
+        .is_some_and(|e| e.name.as_bytes() == name.bytes)
 }
 
 impl Dir {
-    pub const fn new() -> Self {
-        Dir {
-            entries: Vec::new(),
-            index: HashTable::new(),
-            next_cookie: 1,
-            dead: false,
-        }
+    fn place(&self, name: Hashed<'_>) -> Option<u64> {
+        let same = |place: &u64| is_named(&self.entries, place, name);
+        self.index.find(name.hash, same).copied()
     }
 
-    fn position(&self, name: &[u8]) -> Option<usize> {
-        let entries = &self.entries;
-        let same = |&i: &u32| entries[i as usize].name.as_bytes() == name;
-        self.index.find(hash_name(name), same).map(|&i| i as usize)
-    }
-
-    pub fn get(&self, name: &[u8]) -> Option<&Arc<RamInode>> {
-        self.position(name)
-            .and_then(|i| self.entries[i].inode.as_ref())
+    pub fn get(&self, name: Hashed<'_>) -> Option<&Arc<RamInode>> {
+        Some(&self.entries.get(self.place(name)?)?.inode)
     }
 
     pub fn len(&self) -> usize {
         self.index.len()
-    }
-
-    pub fn is_dead(&self) -> bool {
-        self.dead
     }
 
     /// Closes an empty directory for good.
@@ -65,86 +66,108 @@ impl Dir {
         Ok(())
     }
 
-    /// Adds an entry; `ENOENT` in a removed directory, `EEXIST` if the name is taken.
-    pub fn insert(&mut self, name: &[u8], inode: Arc<RamInode>) -> Result<()> {
+    /// Whether an entry can be made: `ENOENT` in a removed directory, `EEXIST` if the name is taken.
+    fn check_new(&self, name: Hashed<'_>) -> Result<()> {
         if self.dead {
             return Err(Errno::ENOENT);
         }
-        if self.position(name).is_some() {
+        if self.place(name).is_some() {
             return Err(Errno::EEXIST);
         }
         // Files outlive those who make them: nobody's end would give back what they took of the last memory.
         if crate::memory::frames::is_scarce() {
             return Err(Errno::ENOSPC);
         }
-        self.entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        Ok(())
+    }
+
+    /// Adds an entry.
+    pub fn insert(&mut self, name: Hashed<'_>, inode: Arc<RamInode>) -> Result<()> {
+        self.check_new(name)?;
         let entries = &self.entries;
-        let rehash = |&i: &u32| hash_name(entries[i as usize].name.as_bytes());
         self.index
-            .try_reserve(1, rehash)
-            .map_err(|_| Errno::ENOMEM)?;
+            .insert(name.hash, self.next, |place| hash_in(entries, place))?;
+        let name = Name::new(name.bytes);
+        self.entries.insert(self.next, Entry { name, inode });
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Gives an entry another name, one that is free. It stays where it is: a reader does not meet it again.
+    pub fn rename(&mut self, old: Hashed<'_>, new: Hashed<'_>) -> Result<()> {
+        let place = self.place(old).ok_or(Errno::ENOENT)?;
+        self.check_new(new)?;
+        let entries = &self.entries;
         self.index
-            .insert_unique(hash_name(name), entries.len() as u32, rehash);
-        self.entries.push(Entry {
-            cookie: self.next_cookie,
-            name: Name::new(name),
-            inode: Some(inode),
-        });
-        self.next_cookie += 1;
+            .reserve(new.hash, |place| hash_in(entries, place))?;
+        self.index.take(old.hash, |&found| found == place);
+        if let Some(entry) = self.entries.get_mut(place) {
+            entry.name = Name::new(new.bytes);
+        }
+        let entries = &self.entries;
+        self.index
+            .put(new.hash, place, |place| hash_in(entries, place));
         Ok(())
     }
 
     /// Puts another inode behind an existing name; returns the old one.
-    pub fn replace(&mut self, name: &[u8], inode: Arc<RamInode>) -> Result<Arc<RamInode>> {
-        let at = self.position(name).ok_or(Errno::ENOENT)?;
-        self.entries[at].inode.replace(inode).ok_or(Errno::ENOENT)
+    pub fn replace(&mut self, name: Hashed<'_>, inode: Arc<RamInode>) -> Result<Arc<RamInode>> {
+        let place = self.place(name).ok_or(Errno::ENOENT)?;
+        let entry = self.entries.get_mut(place).ok_or(Errno::ENOENT)?;
+        Ok(core::mem::replace(&mut entry.inode, inode))
     }
 
-    pub fn remove(&mut self, name: &[u8]) -> Result<Arc<RamInode>> {
+    pub fn remove(&mut self, name: Hashed<'_>) -> Result<Arc<RamInode>> {
         let entries = &self.entries;
-        let same = |&i: &u32| entries[i as usize].name.as_bytes() == name;
-        let found = self
+        let place = self
             .index
-            .find_entry(hash_name(name), same)
-            .map_err(|_| Errno::ENOENT)?;
-        let (at, _) = found.remove();
-        let inode = self.entries[at as usize]
-            .inode
-            .take()
+            .remove(name.hash, |place| is_named(entries, place, name))
             .ok_or(Errno::ENOENT)?;
-        if at as usize + 1 == self.entries.len() {
-            self.entries.pop();
-        } else if self.entries.len() > 32 && self.entries.len() > 2 * self.len() {
-            self.compact();
+        let entry = self.entries.take(place).ok_or(Errno::ENOENT)?;
+        Ok(entry.inode)
+    }
+
+    /// Reports entries whose cookie is greater than `cookie`, in order, until `sink` says `false`.
+    pub fn after(&self, cookie: u64, mut sink: impl FnMut(u64, &[u8], &Arc<RamInode>) -> bool) {
+        self.entries
+            .find_from(cookie, &mut |place: u64, e: &Entry| {
+                (!sink(place + 1, e.name.as_bytes(), &e.inode)).then_some(())
+            });
+    }
+
+    fn pop(&mut self) -> Option<Arc<RamInode>> {
+        let place = self
+            .entries
+            .find_from(0, &mut |place, _: &Entry| Some(place))?;
+        Some(self.entries.take(place)?.inode)
+    }
+
+    /// Lets go of everything in it, as it goes itself: a tree that nobody else holds is taken apart step by step, not by a recursion
+    /// as deep as it is. The way back up lies in the directories themselves.
+    pub fn take_apart(self) {
+        let mut dir = self;
+        loop {
+            if let Some(mut inode) = dir.pop() {
+                if let Some(below) = own_dir(&mut inode) {
+                    let rest = core::mem::replace(&mut dir, core::mem::take(below));
+                    *below = rest;
+                    dir.up = Some(inode);
+                }
+            } else if let Some(mut inode) = dir.up.take() {
+                if let Some(rest) = own_dir(&mut inode) {
+                    dir = core::mem::take(rest);
+                }
+            } else {
+                return;
+            }
         }
-        Ok(inode)
     }
+}
 
-    /// Everything that is in it, as it goes itself.
-    pub fn take_all(&mut self) -> Vec<Arc<RamInode>> {
-        self.index.clear();
-        let entries = core::mem::take(&mut self.entries);
-        entries.into_iter().filter_map(|e| e.inode).collect()
-    }
-
-    /// Drops the slots of removed entries; cookies stay.
-    fn compact(&mut self) {
-        self.entries.retain(|e| e.inode.is_some());
-        self.index.clear();
-        let entries = &self.entries;
-        let hash = |i: u32| hash_name(entries[i as usize].name.as_bytes());
-        for i in 0..entries.len() as u32 {
-            self.index.insert_unique(hash(i), i, |&i| hash(i));
-        }
-    }
-
-    /// Entries whose cookie is greater than `cookie`, in order.
-    pub fn after(&self, cookie: u64) -> impl Iterator<Item = (u64, &[u8], &Arc<RamInode>)> {
-        let start = self.entries.partition_point(|e| e.cookie <= cookie);
-        let live = |e: &'_ Entry| e.inode.is_some();
-        self.entries[start..]
-            .iter()
-            .filter(move |e| live(e))
-            .filter_map(|e| Some((e.cookie, e.name.as_bytes(), e.inode.as_ref()?)))
+/// What is in the directory `inode`, if nobody else holds it.
+fn own_dir(inode: &mut Arc<RamInode>) -> Option<&mut Dir> {
+    match &mut Arc::get_mut(inode)?.body {
+        super::Body::Dir(dir) => Some(dir.get_mut()),
+        _ => None,
     }
 }

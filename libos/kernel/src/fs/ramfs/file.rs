@@ -4,13 +4,12 @@
 //! be on a mapping of this very file.
 
 use super::Shared;
-use super::pages::PageTree;
 use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result, SpinLock};
-use crate::fs::inode::{Allocate, MappedFor, SeekFor, WriteAt};
+use crate::fs::inode::{MappedFor, WriteAt};
+use crate::fs::radix::Radix;
 use crate::fs::sleep_lock::SleepLock;
 use crate::memory::frames::{self, Frame, Piece};
 use crate::user::Buffer;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Largest file, the limit of a signed offset in whole pages.
@@ -26,18 +25,20 @@ pub mod seal {
     pub const ALL: u32 = 31;
 }
 
-struct Data {
-    tree: PageTree,
+pub(super) type PageTree = Radix<Frame, 64>;
+
+pub(super) struct Data {
+    pub(super) tree: PageTree,
     /// Bytes of the image that stand for pages the tree does not have.
-    packed: &'static [u8],
+    pub(super) packed: &'static [u8],
 }
 
 pub struct Contents {
     /// Innermost: the page-fault path takes it.
-    data: SpinLock<Data>,
-    size: AtomicU64,
+    pub(super) data: SpinLock<Data>,
+    pub(super) size: AtomicU64,
     /// Writes, truncations and appends come one after another. Held while program memory is copied.
-    changing: SleepLock,
+    pub(super) changing: SleepLock,
     seals: AtomicU32,
     /// Mappings, and those among them by which the file may be written. Both rise only while `changing` is held.
     mappings: AtomicUsize,
@@ -51,7 +52,7 @@ enum Page {
     Hole,
 }
 
-fn split(offset: u64) -> (u64, usize) {
+pub(super) fn split(offset: u64) -> (u64, usize) {
     (offset >> PAGE_SHIFT, offset as usize % PAGE_SIZE)
 }
 
@@ -77,8 +78,16 @@ impl Contents {
     /// Pages in memory, of its own or in the image.
     pub fn pages(&self) -> usize {
         let data = self.data.lock();
-        let packed = data.packed.len().div_ceil(PAGE_SIZE) as u64;
-        data.tree.count() + (0..packed).filter(|&i| data.tree.get(i).is_none()).count()
+        let packed = data.packed.len().div_ceil(PAGE_SIZE);
+        if packed == 0 || data.tree.count() == 0 {
+            return data.tree.count() + packed;
+        }
+        let mut own = 0;
+        data.tree.find_from(0, &mut |i, _| {
+            own += usize::from(i < packed as u64);
+            (i >= packed as u64).then_some(())
+        });
+        data.tree.count() + packed - own
     }
 
     fn page_at(&self, index: u64) -> Page {
@@ -95,13 +104,17 @@ impl Contents {
     }
 
     pub fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
-        let size = self.size();
         let mut at = offset;
-        let end = size.min(offset.saturating_add(buf.len() as u64));
-        while at < end {
+        let to = offset.saturating_add(buf.len() as u64);
+        while at < to {
             let (index, within) = split(at);
-            let want = ((end - at) as usize).min(PAGE_SIZE - within);
             let page = self.page_at(index);
+            // Asked after the page was taken: where the file has been cut meanwhile there is an end, not zeros.
+            let end = to.min(self.size());
+            if at >= end {
+                break;
+            }
+            let want = ((end - at) as usize).min(PAGE_SIZE - within);
             let done = as_far_as_there_is_memory(buf, want, |buf, want| match &page {
                 Page::Frame(frame) => buf.put(&frame.as_slice()[within..within + want]),
                 Page::Packed(bytes) if within < bytes.len() => {
@@ -185,7 +198,7 @@ impl Contents {
             Page::Packed(bytes) => bytes,
             Page::Hole => &[],
         };
-        fs.charge()?;
+        fs.charge(1)?;
         let filled = fill_new_page(packed, buf, within, want);
         let (frame, n) = match filled {
             Ok((frame, n)) if n > 0 => (frame, n),
@@ -215,7 +228,7 @@ impl Contents {
             Page::Packed(bytes) => bytes,
             Page::Hole => &[],
         };
-        fs.charge()?;
+        fs.charge(1)?;
         let made = self.put_new_page(index, packed);
         if !matches!(made, Ok((_, true))) {
             fs.refund(1);
@@ -241,163 +254,6 @@ impl Contents {
         }
         data.tree.insert(index, frame.clone());
         Ok((frame, true))
-    }
-
-    pub fn truncate(&self, fs: &Shared, size: u64) -> Result<()> {
-        if size > SIZE_MAX {
-            return Err(Errno::EFBIG);
-        }
-        let _changing = self.changing.lock();
-        let old = self.size();
-        let seals = self.seals.load(Ordering::Relaxed);
-        if size < old && seals & seal::SHRINK != 0 || size > old && seals & seal::GROW != 0 {
-            return Err(Errno::EPERM);
-        }
-        if size < old {
-            self.size.store(size, Ordering::Release);
-            let mut data = self.data.lock();
-            data.packed = &data.packed[..data.packed.len().min(size as usize)];
-            let (index, within) = split(size);
-            if within > 0 {
-                // What is cut off must read as zeros if the file grows again.
-                if let Some(frame) = data.tree.get(index) {
-                    frame.zero_range(within, PAGE_SIZE);
-                }
-            }
-            fs.refund(data.tree.remove(index + (within > 0) as u64, u64::MAX));
-        } else {
-            self.size.store(size, Ordering::Release);
-        }
-        Ok(())
-    }
-
-    pub fn allocate(&self, fs: &Shared, how: Allocate, offset: u64, len: u64) -> Result<()> {
-        let end = offset
-            .checked_add(len)
-            .filter(|&e| e <= SIZE_MAX)
-            .ok_or(Errno::EFBIG)?;
-        let _changing = self.changing.lock();
-        let seals = self.seals.load(Ordering::Relaxed);
-        if matches!(
-            how,
-            Allocate::PunchHole | Allocate::ZeroRange | Allocate::ZeroRangeKeepSize
-        ) {
-            if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
-                return Err(Errno::EPERM);
-            }
-            self.zero(fs, offset, end)?;
-        }
-        let grows = matches!(how, Allocate::Extend | Allocate::ZeroRange) && end > self.size();
-        if grows && seals & seal::GROW != 0 {
-            return Err(Errno::EPERM);
-        }
-        if how != Allocate::PunchHole {
-            self.populate(fs, offset >> PAGE_SHIFT, end.div_ceil(PAGE_SIZE as u64))?;
-        }
-        if grows {
-            self.size.store(end, Ordering::Release);
-        }
-        Ok(())
-    }
-
-    /// Gives every hole of the pages `from..to` a page, or, if the budget does not suffice, none of them.
-    fn populate(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
-        // Runs of pages that were holes, to be holes again if not all can be filled.
-        let mut filled: Vec<(u64, u64)> = Vec::new();
-        for index in from..to {
-            if !matches!(self.page_at(index), Page::Hole) {
-                continue;
-            }
-            let room = filled.try_reserve(1).map_err(|_| Errno::ENOMEM);
-            let frame = room
-                .and_then(|()| fs.charge())
-                .and_then(|()| frames::alloc_zeroed().inspect_err(|_| fs.refund(1)))
-                .inspect_err(|_| {
-                    let mut data = self.data.lock();
-                    for &(first, end) in &filled {
-                        fs.refund(data.tree.remove(first, end));
-                    }
-                })?;
-            match filled.last_mut() {
-                Some((_, end)) if *end == index => *end += 1,
-                _ => filled.push((index, index + 1)),
-            }
-            let mut data = self.data.lock();
-            if data.tree.get(index).is_some() {
-                fs.refund(1);
-            } else {
-                data.tree.insert(index, frame);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes bytes `from..to` read as zeros, giving back whole pages.
-    fn zero(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
-        let to = to.min(self.size());
-        if from >= to {
-            return Ok(());
-        }
-        self.unpack(fs, from, to)?;
-        let (first, head) = split(from);
-        let (last, tail) = split(to);
-        let data = &mut *self.data.lock();
-        let zero = |index: u64, a: usize, b: usize| {
-            if let Some(frame) = data.tree.get(index) {
-                frame.zero_range(a, b);
-            }
-        };
-        if first == last {
-            zero(first, head, tail);
-            return Ok(());
-        }
-        if head > 0 {
-            zero(first, head, PAGE_SIZE);
-        }
-        zero(last, 0, tail);
-        fs.refund(data.tree.remove(first + (head > 0) as u64, last));
-        Ok(())
-    }
-
-    /// Moves packed contents into pages of the file's own, so that some of them may go: all that survives of them.
-    fn unpack(&self, fs: &Shared, from: u64, to: u64) -> Result<()> {
-        let packed = self.data.lock().packed.len() as u64;
-        if from >= packed {
-            return Ok(());
-        }
-        let hole = from.div_ceil(PAGE_SIZE as u64)..to >> PAGE_SHIFT;
-        for index in 0..packed.div_ceil(PAGE_SIZE as u64) {
-            if !hole.contains(&index) {
-                self.page(fs, index)?;
-            }
-        }
-        self.data.lock().packed = &[];
-        Ok(())
-    }
-
-    pub fn seek(&self, what: SeekFor, offset: u64) -> Result<u64> {
-        let size = self.size();
-        if offset >= size {
-            return Err(Errno::ENXIO);
-        }
-        let data = self.data.lock();
-        let packed = data.packed.len() as u64;
-        let (index, _) = split(offset);
-        let start = |index: u64| (index << PAGE_SHIFT).max(offset);
-        match what {
-            SeekFor::Data if offset < packed => Ok(offset),
-            SeekFor::Data => match data.tree.next_page(index).map(start) {
-                Some(at) if at < size => Ok(at),
-                _ => Err(Errno::ENXIO),
-            },
-            SeekFor::Hole => {
-                let mut index = index;
-                while index << PAGE_SHIFT < packed || data.tree.get(index).is_some() {
-                    index += 1;
-                }
-                Ok(start(index).min(size))
-            }
-        }
     }
 
     /// See [`Inode::mapped`](crate::fs::inode::Inode::mapped).
@@ -445,13 +301,16 @@ impl Contents {
 
     /// Gives every page back; returns how many.
     pub fn clear(&mut self) -> usize {
-        self.data.get_mut().tree.remove(0, u64::MAX)
+        let tree = &mut self.data.get_mut().tree;
+        let count = tree.count();
+        tree.remove(0, u64::MAX, usize::MAX, &mut drop);
+        count
     }
 }
 
 impl Data {
     /// What the image has for page `index`.
-    fn packed_page(&self, index: u64) -> Option<&'static [u8]> {
+    pub(super) fn packed_page(&self, index: u64) -> Option<&'static [u8]> {
         let start = usize::try_from(index << PAGE_SHIFT).ok()?;
         let packed = self.packed;
         (start < packed.len()).then(|| &packed[start..packed.len().min(start + PAGE_SIZE)])

@@ -1,13 +1,14 @@
 //! What the VFS asks of an inode in memory.
 
+use super::INODE;
 use super::file::Contents;
-use super::node::{Body, RamInode, marker, xattr_size};
+use super::node::{Body, RamInode, marker};
 use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::fs::devfs;
 use crate::fs::fifo;
 use crate::fs::file::FileOps;
 use crate::fs::inode::*;
-use crate::fs::types::{Dev, FileType, Metadata, OpenFlags, SetAttr};
+use crate::fs::types::{Dev, FileType, Hashed, Metadata, OpenFlags, SetAttr};
 use crate::memory::frames::{Frame, Piece};
 use crate::memory::source::FileKey;
 use crate::memory::space::Copies;
@@ -20,21 +21,11 @@ use core::any::Any;
 
 /// Hard links that one inode may have.
 const LINK_MAX: u32 = 65000;
-/// Bytes of names that `listxattr` tells, as on Linux.
-const XATTR_LIST_MAX: usize = 65536;
+const DAY: i64 = 24 * 60 * 60;
 
 fn as_ram(inode: &Arc<dyn Inode>) -> Result<Arc<RamInode>> {
     let any: Arc<dyn Any + Send + Sync> = inode.clone();
     any.downcast().map_err(|_| Errno::EXDEV)
-}
-
-/// A copy of what a program may make large.
-fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len())
-        .map_err(|_| Errno::ENOMEM)?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }
 
 fn read_slice(bytes: &[u8], buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
@@ -104,17 +95,13 @@ impl Inode for RamInode {
     }
 
     fn access(&self) -> Result<Access> {
-        let attr = self.attr.lock();
-        Ok(Access {
-            perm: attr.perm,
-            uid: attr.uid,
-            gid: attr.gid,
-        })
+        Ok(self.attr.lock().access())
     }
 
-    fn set_attr(&self, change: &SetAttr) -> Result<()> {
+    fn set_attr(&self, decide: &mut dyn FnMut(Access) -> Result<SetAttr>) -> Result<()> {
         let now = Timespec::now();
         let mut attr = self.attr.lock();
+        let change = decide(attr.access())?;
         attr.perm = change.perm.unwrap_or(attr.perm);
         attr.uid = change.uid.unwrap_or(attr.uid);
         attr.gid = change.gid.unwrap_or(attr.gid);
@@ -124,15 +111,24 @@ impl Inode for RamInode {
         Ok(())
     }
 
+    /// `relatime`: the time of access is kept newer than the others, and no more than a day old.
+    fn accessed(&self) {
+        let mut attr = self.attr.lock();
+        let now = Timespec::now();
+        if attr.atime <= attr.mtime || attr.atime <= attr.ctime || now.sec - attr.atime.sec >= DAY {
+            attr.atime = now;
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
 
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
-        Ok(self.entry(name)?)
+    fn lookup(&self, name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
+        Ok(self.entry_hashed(name)?)
     }
 
-    fn create(&self, name: &[u8], new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn create(&self, name: Hashed<'_>, new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         let dir = self.dir()?;
         let inode = self.make(new)?;
         dir.lock().insert(name, inode.clone())?;
@@ -143,19 +139,19 @@ impl Inode for RamInode {
         Ok(inode)
     }
 
-    fn tmpfile(&self, new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
+    fn tmpfile(&self, new: &NewInode<'_>, linkable: bool) -> Result<Arc<dyn Inode>> {
         self.dir()?;
         let inode = self.make(new)?;
         let mut attr = inode.attr.lock();
         attr.nlink = 0;
-        attr.linkable = true;
+        attr.linkable = linkable;
         drop(attr);
         Ok(inode)
     }
 
-    fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<()> {
+    fn link(&self, name: Hashed<'_>, target: &Arc<dyn Inode>) -> Result<()> {
         let target = as_ram(target)?;
-        {
+        let links = {
             let attr = target.attr.lock();
             if attr.nlink >= LINK_MAX {
                 return Err(Errno::EMLINK);
@@ -163,36 +159,43 @@ impl Inode for RamInode {
             if attr.nlink == 0 && !attr.linkable {
                 return Err(Errno::ENOENT);
             }
+            attr.nlink
+        };
+        let cost = if links == 0 { 0 } else { INODE };
+        self.fs.take(cost)?;
+        let inserted = self.dir()?.lock().insert(name, target.clone());
+        if inserted.is_err() {
+            self.fs.give_back(cost);
+            return inserted;
         }
-        self.dir()?.lock().insert(name, target.clone())?;
         target.attr.lock().linkable = false;
         target.relink(1);
         self.touch();
         Ok(())
     }
 
-    fn unlink(&self, name: &[u8]) -> Result<()> {
+    fn unlink(&self, name: Hashed<'_>) -> Result<()> {
         let victim = self.dir()?.lock().remove(name)?;
         self.unlinked(&victim);
         self.touch();
         Ok(())
     }
 
-    fn rmdir(&self, name: &[u8]) -> Result<()> {
-        self.entry(name)?.dir()?.lock().bury()?;
+    fn rmdir(&self, name: Hashed<'_>) -> Result<()> {
+        self.entry_hashed(name)?.dir()?.lock().bury()?;
         self.unlink(name)
     }
 
     fn rename(
         &self,
-        old: &[u8],
+        old: Hashed<'_>,
         new_dir: &Arc<dyn Inode>,
-        new: &[u8],
+        new: Hashed<'_>,
         how: RenameHow,
     ) -> Result<()> {
         let to = as_ram(new_dir)?;
-        let moved = self.entry(old)?;
-        let target = to.entry(new).ok();
+        let moved = self.entry_hashed(old)?;
+        let target = to.entry_hashed(new).ok();
         let is_dir = |inode: &RamInode| inode.kind() == FileType::Directory;
         match (how, target) {
             (RenameHow::Exchange, None) => return Err(Errno::ENOENT),
@@ -215,6 +218,9 @@ impl Inode for RamInode {
                 self.relink(-shift);
                 to.relink(shift);
             }
+            (RenameHow::Replace, None) if core::ptr::eq(self, &*to) => {
+                self.dir()?.lock().rename(old, new)?;
+            }
             (RenameHow::Replace, None) => {
                 to.dir()?.lock().insert(new, moved.clone())?;
                 self.dir()?.lock().remove(old)?;
@@ -230,17 +236,14 @@ impl Inode for RamInode {
     }
 
     fn readdir(&self, cookie: u64, sink: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
-        self.accessed();
-        for (next, name, inode) in self.dir()?.lock().after(cookie) {
-            if !sink(DirEntry {
+        self.dir()?.lock().after(cookie, |next, name, inode| {
+            sink(DirEntry {
                 name,
                 ino: inode.ino,
                 kind: inode.kind(),
                 next,
-            }) {
-                break;
-            }
-        }
+            })
+        });
         Ok(())
     }
 
@@ -262,7 +265,6 @@ impl Inode for RamInode {
     }
 
     fn read_at(&self, buf: &mut Buffer<'_>, offset: u64) -> Result<usize> {
-        self.accessed();
         match &self.body {
             Body::File(contents) => contents.read_at(buf, offset),
             Body::Dir(_) => Err(Errno::EISDIR),
@@ -277,15 +279,18 @@ impl Inode for RamInode {
             .contents()
             .ok_or(Errno::EINVAL)?
             .write_at(&self.fs, buf, at)?;
-        self.written();
+        if done.1 > 0 {
+            self.written();
+        }
         Ok(done)
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
         match &self.body {
             Body::File(contents) => {
-                contents.truncate(&self.fs, size)?;
-                self.take_away(contents, size, u64::MAX, Copies::Too);
+                contents.truncate(&self.fs, size, || {
+                    self.take_away(contents, size, u64::MAX, Copies::Too);
+                })?;
             }
             Body::Dir(_) => return Err(Errno::EISDIR),
             Body::Program(_) => return Err(Errno::ETXTBSY),
@@ -297,10 +302,9 @@ impl Inode for RamInode {
 
     fn allocate(&self, how: Allocate, offset: u64, len: u64) -> Result<()> {
         let contents = self.contents().ok_or(Errno::ENODEV)?;
-        contents.allocate(&self.fs, how, offset, len)?;
-        if !matches!(how, Allocate::Extend | Allocate::KeepSize) {
+        contents.allocate(&self.fs, how, offset, len, || {
             self.take_away(contents, offset, offset + len, Copies::Stay);
-        }
+        })?;
         self.written();
         Ok(())
     }
@@ -338,9 +342,7 @@ impl Inode for RamInode {
     }
 
     fn lend(&self, offset: u64) -> Option<Piece> {
-        let piece = self.contents()?.lend(offset)?;
-        self.accessed();
-        Some(piece)
+        self.contents()?.lend(offset)
     }
 
     fn seek(&self, what: SeekFor, offset: u64) -> Result<u64> {
@@ -352,59 +354,20 @@ impl Inode for RamInode {
         }
     }
 
-    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
-        let xattrs = self.xattrs.lock();
-        let value = xattrs.as_ref().and_then(|x| x.get(name));
-        copied(value.ok_or(Errno::ENODATA)?)
+    fn get_xattr(&self, name: &[u8]) -> Result<Arc<Vec<u8>>> {
+        self.xattr(name)
     }
 
-    fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<()> {
-        let value = copied(value)?;
-        let size = xattr_size(name, &value);
-        self.fs.charge_bytes(size)?;
-        let mut xattrs = self.xattrs.lock();
-        let all = xattrs.get_or_insert_with(Default::default);
-        let refusal = match (how, all.contains_key(name)) {
-            (XattrSet::Create, true) => Some(Errno::EEXIST),
-            (XattrSet::Replace, false) => Some(Errno::ENODATA),
-            _ => None,
-        };
-        if let Some(e) = refusal {
-            self.fs.refund_bytes(size);
-            return Err(e);
-        }
-        if let Some(old) = all.insert(name.into(), value) {
-            self.fs.refund_bytes(xattr_size(name, &old));
-        }
-        drop(xattrs);
-        self.relink(0);
-        Ok(())
+    fn set_xattr(&self, name: &[u8], value: Vec<u8>, how: XattrSet) -> Result<()> {
+        self.put_xattr(name, value, how)
     }
 
     fn list_xattr(&self) -> Result<Vec<u8>> {
-        let xattrs = self.xattrs.lock();
-        let mut names = Vec::new();
-        for name in xattrs.iter().flat_map(|x| x.keys()) {
-            names
-                .try_reserve(name.len() + 1)
-                .map_err(|_| Errno::ENOMEM)?;
-            names.extend_from_slice(name);
-            names.push(0);
-            if names.len() > XATTR_LIST_MAX {
-                return Err(Errno::E2BIG);
-            }
-        }
-        Ok(names)
+        self.xattr_names()
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<()> {
-        let mut xattrs = self.xattrs.lock();
-        let old = xattrs.as_mut().and_then(|x| x.remove(name));
-        drop(xattrs);
-        self.fs
-            .refund_bytes(xattr_size(name, &old.ok_or(Errno::ENODATA)?));
-        self.relink(0);
-        Ok(())
+        self.take_xattr(name)
     }
 
     fn linked_program(&self) -> bool {

@@ -6,9 +6,10 @@ mod dir;
 mod file;
 mod inode;
 mod node;
-mod pages;
+mod space;
 #[cfg(test)]
 mod tests;
+mod xattrs;
 
 pub use file::{Contents, SIZE_MAX, seal};
 pub use node::{Body, PROGRAM_MARKER, RamInode};
@@ -20,6 +21,7 @@ use crate::memory::{commit, frames};
 use crate::time::Timespec;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::any::Any;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -29,54 +31,84 @@ pub struct Shared {
     pub dev: Dev,
     next_ino: AtomicU64,
     used: AtomicUsize,
-    /// Pages that may be in use at once.
+    /// Pages that may be in use at once; [`UNLIMITED`].
     limit: AtomicUsize,
-    inodes: AtomicUsize,
-    /// Bytes of the kernel's heap that inodes take for their extended attributes; the pages that these would fill are among those used.
-    bytes: AtomicUsize,
+    /// Bytes that stand for what inodes, their names and attributes take of the kernel's heap, which nobody's end gives back.
+    heap: AtomicUsize,
+    heap_limit: AtomicUsize,
+}
+
+/// What an inode counts as, with a name and their places in tables; each further name counts as much.
+const INODE: usize = 1024;
+/// More than can be, of pages and of inodes, and little enough to be multiplied by their sizes.
+pub const UNLIMITED: usize = usize::MAX / PAGE_SIZE;
+
+/// How much a file system may hold.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub pages: usize,
+    pub inodes: usize,
+}
+
+impl Default for Limits {
+    /// As tmpfs has it: half of RAM, and an inode for each page of that.
+    fn default() -> Self {
+        Limits {
+            pages: frames::total_count() / 2,
+            inodes: frames::total_count() / 2,
+        }
+    }
+}
+
+/// Adds `n` to `used`, or nothing where that would be too much: who asks for too much is in nobody's way meanwhile.
+fn add_within(used: &AtomicUsize, n: usize, limit: &AtomicUsize) -> Result<()> {
+    let limit = limit.load(Ordering::Relaxed);
+    let add = |used: usize| used.checked_add(n).filter(|&sum| sum <= limit);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+        .map_or(Err(Errno::ENOSPC), |_| Ok(()))
 }
 
 impl Shared {
-    /// Takes one page from the budget; `ENOSPC` when it is spent.
-    fn charge(&self) -> Result<()> {
-        if self.used.fetch_add(1, Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
-            self.used.fetch_sub(1, Ordering::Relaxed);
-            return Err(Errno::ENOSPC);
-        }
-        if commit::check(1).is_err() {
-            self.used.fetch_sub(1, Ordering::Relaxed);
-            return Err(Errno::ENOSPC);
-        }
-        commit::charge(1);
-        Ok(())
-    }
-
-    /// Takes room for `bytes` on the kernel's heap from the budget; `ENOSPC` when it is spent, or when nothing else is left.
-    fn charge_bytes(&self, bytes: usize) -> Result<()> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let pages = (before + bytes) / PAGE_SIZE - before / PAGE_SIZE;
-        let refused = pages > 0 && (frames::is_scarce() || commit::check(pages).is_err());
-        let used = self.used.fetch_add(pages, Ordering::Relaxed) + pages;
+    /// Takes pages from the budget; `ENOSPC` when it is spent.
+    fn charge(&self, pages: usize) -> Result<()> {
+        commit::check(pages).map_err(|_| Errno::ENOSPC)?;
+        add_within(&self.used, pages, &self.limit)?;
         commit::charge(pages);
-        if refused || pages > 0 && used > self.limit.load(Ordering::Relaxed) {
-            self.refund_bytes(bytes);
-            return Err(Errno::ENOSPC);
-        }
         Ok(())
     }
 
-    fn refund_bytes(&self, bytes: usize) {
-        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.refund(before / PAGE_SIZE - (before - bytes) / PAGE_SIZE);
+    /// Takes bytes from the budget of the heap.
+    fn take(&self, bytes: usize) -> Result<()> {
+        add_within(&self.heap, bytes, &self.heap_limit)
+    }
+
+    /// As [`take`](Self::take), of what is made from inside the kernel and must be.
+    fn take_anyway(&self, bytes: usize) {
+        self.heap.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.heap.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// `mount -o remount,size=`: `EINVAL` if more is in use.
-    fn set_limit(&self, pages: usize) -> Result<()> {
-        if self.used.load(Ordering::Relaxed) > pages {
+    fn set_limits(&self, limits: Limits) -> Result<()> {
+        let heap = limits.inodes * INODE;
+        if self.used.load(Ordering::Relaxed) > limits.pages
+            || self.heap.load(Ordering::Relaxed) > heap
+        {
             return Err(Errno::EINVAL);
         }
-        self.limit.store(pages, Ordering::Relaxed);
+        self.limit.store(limits.pages, Ordering::Relaxed);
+        self.heap_limit.store(heap, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            pages: self.limit.load(Ordering::Relaxed),
+            inodes: self.heap_limit.load(Ordering::Relaxed) / INODE,
+        }
     }
 
     fn refund(&self, pages: usize) {
@@ -102,23 +134,27 @@ pub fn anonymous_dev() -> Dev {
 }
 
 impl RamFs {
-    /// An empty file system of at most `pages` pages; `name` is its type.
-    pub fn new(name: &'static str, pages: usize, perm: u16) -> Arc<RamFs> {
+    /// An empty file system; `name` is its type.
+    pub fn new(name: &'static str, limits: Limits, perm: u16) -> Arc<RamFs> {
         let shared = Arc::new(Shared {
             dev: anonymous_dev(),
             next_ino: AtomicU64::new(1),
             used: AtomicUsize::new(0),
-            limit: AtomicUsize::new(pages),
-            inodes: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limits.pages),
+            heap: AtomicUsize::new(0),
+            heap_limit: AtomicUsize::new(limits.inodes * INODE),
         });
         let root = RamInode::new(&shared, Body::directory(), perm, 0, 0, Timespec::now());
         Arc::new(RamFs { name, root, shared })
     }
 
-    /// Half of RAM, as tmpfs has it.
-    pub fn default_pages() -> usize {
-        frames::total_count() / 2
+    pub fn limits(&self) -> Limits {
+        self.shared.limits()
+    }
+
+    /// `EINVAL` if there is more already.
+    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        self.shared.set_limits(limits)
     }
 
     /// The root as what it is, for who fills the file system from inside the kernel.
@@ -137,19 +173,28 @@ impl FileSystem for RamFs {
     }
 
     fn stat(&self) -> Result<FsStat> {
-        let limit = self.shared.limit.load(Ordering::Relaxed);
+        let Limits { pages, inodes } = self.limits();
         let used = self.shared.used.load(Ordering::Relaxed);
-        // Memory that is not there cannot be used, whatever the limit says.
-        let free = limit.saturating_sub(used).min(frames::free_count());
-        let files = limit.max(self.shared.inodes.load(Ordering::Relaxed));
-        Ok(FsStat {
+        let heap = self.shared.heap.load(Ordering::Relaxed);
+        let mut stat = FsStat {
             magic: TMPFS_MAGIC,
             block_size: PAGE_SIZE as u64,
-            blocks: limit as u64,
-            free: free as u64,
-            files: files as u64,
-            files_free: (files - self.shared.inodes.load(Ordering::Relaxed)) as u64,
-        })
+            ..FsStat::default()
+        };
+        if pages != UNLIMITED {
+            // Memory that is not there cannot be used, whatever the limit says.
+            let free = pages.saturating_sub(used).min(frames::free_count());
+            (stat.blocks, stat.free) = (pages as u64, free as u64);
+        }
+        if inodes != UNLIMITED {
+            let free = (inodes * INODE).saturating_sub(heap) / INODE;
+            (stat.files, stat.files_free) = (inodes as u64, free as u64);
+        }
+        Ok(stat)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn used_bytes(&self) -> usize {
@@ -157,9 +202,17 @@ impl FileSystem for RamFs {
     }
 
     fn options(&self) -> String {
-        alloc::format!(
-            "size={}k",
-            self.shared.limit.load(Ordering::Relaxed) * (PAGE_SIZE / 1024)
-        )
+        let Limits { pages, inodes } = self.limits();
+        let size = |pages| alloc::format!("size={}k", pages * (PAGE_SIZE / 1024));
+        let mut options = match pages {
+            UNLIMITED => String::new(),
+            pages => size(pages),
+        };
+        if inodes != Limits::default().inodes {
+            let comma = if options.is_empty() { "" } else { "," };
+            // 0 says that there is no limit.
+            options += &alloc::format!("{comma}nr_inodes={}", inodes % UNLIMITED);
+        }
+        options
     }
 }

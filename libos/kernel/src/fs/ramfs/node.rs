@@ -2,21 +2,17 @@
 
 use super::dir::Dir;
 use super::file::Contents;
-use super::{RamFs, Shared};
+use super::xattrs::Xattrs;
+use super::{INODE, RamFs, Shared};
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::fifo::FifoSlot;
-use crate::fs::inode::{Inode, NewInode, NewKind};
+use crate::fs::inode::{Access, Inode, NewInode, NewKind};
 use crate::fs::permission::{SETGID, SETUID};
-use crate::fs::types::{Dev, FileType, Name};
+use crate::fs::types::{Dev, FileType, Hashed, Name};
 use crate::time::Timespec;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
-
-/// `relatime`: a read updates the access time at least this often.
-const DAY: i64 = 24 * 60 * 60;
 
 pub enum Body {
     File(Contents),
@@ -34,7 +30,20 @@ pub enum Body {
 
 impl Body {
     pub fn directory() -> Body {
-        Body::Dir(SpinLock::new(Dir::new()))
+        Body::Dir(SpinLock::new(Dir::default()))
+    }
+
+    /// What an inode with this body takes of the file system's budget.
+    fn cost(&self) -> usize {
+        match self {
+            Body::Symlink(target) => INODE + target.len(),
+            _ => INODE,
+        }
+    }
+
+    /// An empty file.
+    pub fn file() -> Body {
+        Body::packed(&[])
     }
 
     /// A file whose contents lie in the image.
@@ -56,12 +65,14 @@ pub(super) struct Attr {
     pub(super) btime: Timespec,
 }
 
-pub(super) type Xattrs = BTreeMap<Box<[u8]>, Vec<u8>>;
-
-/// Bytes that an extended attribute takes of the file system's budget.
-pub(super) fn xattr_size(name: &[u8], value: &[u8]) -> usize {
-    const TREE: usize = 64;
-    name.len() + value.len() + TREE
+impl Attr {
+    pub(super) fn access(&self) -> Access {
+        Access {
+            perm: self.perm,
+            uid: self.uid,
+            gid: self.gid,
+        }
+    }
 }
 
 pub struct RamInode {
@@ -76,32 +87,21 @@ pub struct RamInode {
 
 impl Drop for RamInode {
     fn drop(&mut self) {
-        self.fs.inodes.fetch_sub(1, Ordering::Relaxed);
-        for (name, value) in self.xattrs.get_mut().iter().flat_map(|x| x.iter()) {
-            self.fs.refund_bytes(xattr_size(name, value));
-        }
+        let xattrs = self.xattrs.get_mut().as_ref().map_or(0, |x| x.cost());
+        self.fs.give_back(self.body.cost() + xattrs);
         match &mut self.body {
             Body::File(contents) => {
                 let pages = contents.clear();
                 self.fs.refund(pages);
             }
-            // A tree that goes as a whole (umount) is taken apart without a recursion as deep as it is.
-            Body::Dir(dir) => {
-                let mut below = dir.get_mut().take_all();
-                while let Some(inode) = below.pop() {
-                    if let Some(mut inode) = Arc::into_inner(inode)
-                        && let Body::Dir(dir) = &mut inode.body
-                    {
-                        below.append(&mut dir.get_mut().take_all());
-                    }
-                }
-            }
+            Body::Dir(dir) => core::mem::take(dir.get_mut()).take_apart(),
             _ => {}
         }
     }
 }
 
 impl RamInode {
+    /// An inode that must be, whatever the limits.
     pub fn new(
         fs: &Arc<Shared>,
         body: Body,
@@ -110,7 +110,19 @@ impl RamInode {
         gid: u32,
         time: Timespec,
     ) -> Arc<RamInode> {
-        fs.inodes.fetch_add(1, Ordering::Relaxed);
+        fs.take_anyway(body.cost());
+        Self::paid(fs, body, perm, uid, gid, time)
+    }
+
+    /// An inode for which its cost has been taken.
+    fn paid(
+        fs: &Arc<Shared>,
+        body: Body,
+        perm: u16,
+        uid: u32,
+        gid: u32,
+        time: Timespec,
+    ) -> Arc<RamInode> {
         let nlink = if matches!(body, Body::Dir(_)) { 2 } else { 1 };
         let attr = Attr {
             perm,
@@ -166,7 +178,9 @@ impl RamInode {
         time: Timespec,
     ) -> Result<Arc<RamInode>> {
         let inode = RamInode::new(&self.fs, body, perm, uid, gid, time);
-        self.dir()?.lock().insert(name, inode.clone())?;
+        self.dir()?
+            .lock()
+            .insert(Hashed::new(name), inode.clone())?;
         if inode.kind() == FileType::Directory {
             self.attr.lock().nlink += 1;
         }
@@ -175,12 +189,11 @@ impl RamInode {
 
     /// The entry `name`, as what it is.
     pub fn entry(&self, name: &[u8]) -> Result<Arc<RamInode>> {
-        self.dir()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
+        self.entry_hashed(Hashed::new(name))
     }
 
-    /// Changes the size of the file system that the inode is part of.
-    pub fn set_fs_limit(&self, pages: usize) -> Result<()> {
-        self.fs.set_limit(pages)
+    pub(super) fn entry_hashed(&self, name: Hashed<'_>) -> Result<Arc<RamInode>> {
+        self.dir()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
     }
 
     pub(super) fn dir(&self) -> Result<&SpinLock<Dir>> {
@@ -223,26 +236,18 @@ impl RamInode {
         }
     }
 
-    /// Adds `change` to the link count; the attributes have changed.
-    pub(super) fn relink(&self, change: i32) {
+    /// Adds `change` to the link count, which is returned; the attributes have changed.
+    pub(super) fn relink(&self, change: i32) -> u32 {
         let now = Timespec::now();
         let mut attr = self.attr.lock();
         attr.nlink = attr.nlink.saturating_add_signed(change);
         attr.ctime = now;
-    }
-
-    /// A read: `relatime` semantics.
-    pub(super) fn accessed(&self) {
-        let mut attr = self.attr.lock();
-        let now = Timespec::now();
-        if attr.atime <= attr.mtime || attr.atime <= attr.ctime || now.sec - attr.atime.sec >= DAY {
-            attr.atime = now;
-        }
+        attr.nlink
     }
 
     pub(super) fn make(&self, new: &NewInode<'_>) -> Result<Arc<RamInode>> {
         let body = match new.kind {
-            NewKind::File => Body::packed(&[]),
+            NewKind::File => Body::file(),
             NewKind::Directory => Body::directory(),
             NewKind::Symlink(target) => Body::Symlink(target.into()),
             NewKind::Fifo => Body::Fifo(FifoSlot::new(None)),
@@ -250,7 +255,8 @@ impl RamInode {
             NewKind::Char(dev) => Body::Char(dev),
             NewKind::Block(dev) => Body::Block(dev),
         };
-        Ok(RamInode::new(
+        self.fs.take(body.cost())?;
+        Ok(RamInode::paid(
             &self.fs,
             body,
             new.perm,
@@ -265,8 +271,9 @@ impl RamInode {
         if victim.kind() == FileType::Directory {
             victim.relink(-2);
             self.attr.lock().nlink -= 1;
-        } else {
-            victim.relink(-1);
+        } else if victim.relink(-1) > 0 {
+            // It was a name more than the one that an inode has anyway.
+            self.fs.give_back(INODE);
         }
     }
 }

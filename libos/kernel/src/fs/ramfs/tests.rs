@@ -1,11 +1,15 @@
 use super::*;
 use crate::fs::inode::*;
-use crate::fs::types::FileType;
+use crate::fs::types::{FileType, Hashed};
 use crate::user::Buffer;
 use alloc::vec::Vec;
 
 fn fs(pages: usize) -> Arc<RamFs> {
-    RamFs::new("tmpfs", pages, 0o755)
+    limited(pages, 10_000)
+}
+
+fn limited(pages: usize, inodes: usize) -> Arc<RamFs> {
+    RamFs::new("tmpfs", Limits { pages, inodes }, 0o755)
 }
 
 fn new(kind: NewKind<'_>) -> NewInode<'_> {
@@ -18,12 +22,14 @@ fn new(kind: NewKind<'_>) -> NewInode<'_> {
 }
 
 fn file(fs: &RamFs, name: &[u8]) -> Arc<dyn Inode> {
-    fs.root_dir().create(name, &new(NewKind::File)).unwrap()
+    fs.root_dir()
+        .create(Hashed::new(name), &new(NewKind::File))
+        .unwrap()
 }
 
 fn dir(fs: &RamFs, name: &[u8]) -> Arc<dyn Inode> {
     fs.root_dir()
-        .create(name, &new(NewKind::Directory))
+        .create(Hashed::new(name), &new(NewKind::Directory))
         .unwrap()
 }
 
@@ -109,7 +115,7 @@ fn a_full_file_system_says_so_and_recovers() {
     assert_eq!(write(&f, b"x", 5), Ok(1));
     assert_eq!(fs.stat().unwrap().free, 0);
     drop(f);
-    fs.root_dir().unlink(b"f").unwrap();
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
     assert_eq!(fs.stat().unwrap().free, 3);
 }
 
@@ -118,18 +124,21 @@ fn an_unlinked_file_lives_as_long_as_it_is_held() {
     let fs = fs(10);
     let f = file(&fs, b"f");
     write(&f, b"still here", 0).unwrap();
-    fs.root_dir().unlink(b"f").unwrap();
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 0);
     assert_eq!(read(&f, 10, 0), b"still here");
-    assert_eq!(fs.root_dir().link(b"g", &f), Err(Errno::ENOENT));
+    assert_eq!(
+        fs.root_dir().link(Hashed::new(b"g"), &f),
+        Err(Errno::ENOENT)
+    );
 }
 
 #[test]
 fn a_nameless_file_can_be_given_a_name_once_made() {
     let fs = fs(10);
-    let f = fs.root_dir().tmpfile(&new(NewKind::File)).unwrap();
+    let f = fs.root_dir().tmpfile(&new(NewKind::File), true).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 0);
-    fs.root_dir().link(b"named", &f).unwrap();
+    fs.root_dir().link(Hashed::new(b"named"), &f).unwrap();
     assert_eq!(f.metadata().unwrap().nlink, 1);
 }
 
@@ -162,14 +171,14 @@ fn pages_that_are_cut_off_do_not_come_back() {
                 let _ = contents.page(&fs.shared, 0);
             });
             start.wait();
-            contents.truncate(&fs.shared, 100).unwrap();
+            contents.truncate(&fs.shared, 100, || {}).unwrap();
         });
-        contents.truncate(&fs.shared, 4096).unwrap();
+        contents.truncate(&fs.shared, 4096, || {}).unwrap();
         let mut buf = [0xee; 4096];
         let n = contents.read_at(&mut Buffer::kernel_mut(&mut buf), 0);
         assert_eq!(n, Ok(4096));
         assert!(buf[100..].iter().all(|&b| b == 0), "round {round}");
-        contents.truncate(&fs.shared, 0).unwrap();
+        contents.truncate(&fs.shared, 0, || {}).unwrap();
         assert_eq!(fs.shared.used.load(Ordering::Relaxed), 0);
     }
 }
@@ -235,17 +244,24 @@ fn directories_count_their_links() {
         (root.metadata().unwrap().nlink, d.metadata().unwrap().nlink),
         (3, 2)
     );
-    d.create(b"sub", &new(NewKind::Directory)).unwrap();
+    d.create(Hashed::new(b"sub"), &new(NewKind::Directory))
+        .unwrap();
     assert_eq!(d.metadata().unwrap().nlink, 3);
-    assert_eq!(root.rmdir(b"d"), Err(Errno::ENOTEMPTY));
-    d.rename(b"sub", &root, b"sub", RenameHow::Replace).unwrap();
+    assert_eq!(root.rmdir(Hashed::new(b"d")), Err(Errno::ENOTEMPTY));
+    d.rename(
+        Hashed::new(b"sub"),
+        &root,
+        Hashed::new(b"sub"),
+        RenameHow::Replace,
+    )
+    .unwrap();
     assert_eq!(
         (root.metadata().unwrap().nlink, d.metadata().unwrap().nlink),
         (4, 2)
     );
-    root.rmdir(b"d").unwrap();
+    root.rmdir(Hashed::new(b"d")).unwrap();
     assert_eq!(
-        d.create(b"x", &new(NewKind::File)).err(),
+        d.create(Hashed::new(b"x"), &new(NewKind::File)).err(),
         Some(Errno::ENOENT)
     );
     assert_eq!(root.metadata().unwrap().nlink, 3);
@@ -273,7 +289,9 @@ fn reading_a_directory_survives_changes_to_it() {
             break;
         }
         removed += batch.len();
-        batch.iter().for_each(|n| root.unlink(n).unwrap());
+        batch
+            .iter()
+            .for_each(|n| root.unlink(Hashed::new(n)).unwrap());
     }
     assert_eq!(removed, 100);
     assert_eq!(names(&root, 0, 9), Vec::<Vec<u8>>::new());
@@ -284,12 +302,24 @@ fn renaming_replaces_and_exchanges() {
     let fs = fs(10);
     let root: Arc<dyn Inode> = fs.root_dir().clone();
     let (a, b) = (file(&fs, b"a"), file(&fs, b"b"));
-    root.rename(b"a", &root, b"b", RenameHow::Exchange).unwrap();
-    assert_eq!(root.lookup(b"a").unwrap().ino(), b.ino());
-    root.rename(b"a", &root, b"b", RenameHow::Replace).unwrap();
-    assert_eq!(root.lookup(b"b").unwrap().ino(), b.ino());
+    root.rename(
+        Hashed::new(b"a"),
+        &root,
+        Hashed::new(b"b"),
+        RenameHow::Exchange,
+    )
+    .unwrap();
+    assert_eq!(root.lookup(Hashed::new(b"a")).unwrap().ino(), b.ino());
+    root.rename(
+        Hashed::new(b"a"),
+        &root,
+        Hashed::new(b"b"),
+        RenameHow::Replace,
+    )
+    .unwrap();
+    assert_eq!(root.lookup(Hashed::new(b"b")).unwrap().ino(), b.ino());
     assert_eq!(a.metadata().unwrap().nlink, 0);
-    assert_eq!(root.lookup(b"a").err(), Some(Errno::ENOENT));
+    assert_eq!(root.lookup(Hashed::new(b"a")).err(), Some(Errno::ENOENT));
 }
 
 #[test]
@@ -297,19 +327,69 @@ fn attributes_of_ones_own_are_kept() {
     let fs = fs(10);
     let f = file(&fs, b"f");
     assert_eq!(f.get_xattr(b"user.a").err(), Some(Errno::ENODATA));
-    f.set_xattr(b"user.a", b"1", XattrSet::Create).unwrap();
+    f.set_xattr(b"user.a", b"1".to_vec(), XattrSet::Create)
+        .unwrap();
     assert_eq!(
-        f.set_xattr(b"user.a", b"2", XattrSet::Create),
+        f.set_xattr(b"user.a", b"2".to_vec(), XattrSet::Create),
         Err(Errno::EEXIST)
     );
     assert_eq!(
-        f.set_xattr(b"user.b", b"2", XattrSet::Replace),
+        f.set_xattr(b"user.b", b"2".to_vec(), XattrSet::Replace),
         Err(Errno::ENODATA)
     );
-    f.set_xattr(b"user.b", b"", XattrSet::Any).unwrap();
+    f.set_xattr(b"user.b", b"".to_vec(), XattrSet::Any).unwrap();
     assert_eq!(f.list_xattr().unwrap(), b"user.a\0user.b\0");
     f.remove_xattr(b"user.a").unwrap();
     assert_eq!(f.list_xattr().unwrap(), b"user.b\0");
+}
+
+#[test]
+fn attributes_and_names_are_paid_for() {
+    let fs = limited(100, 100);
+    let used = || 100 - fs.stat().unwrap().files_free;
+    let f = file(&fs, b"f");
+    let value = alloc::vec![7; 60_000];
+    f.set_xattr(b"user.a", value.clone(), XattrSet::Any)
+        .unwrap();
+    let full = f.set_xattr(b"user.b", value.clone(), XattrSet::Any);
+    assert_eq!(full, Err(Errno::ENOSPC));
+    // What is replaced is given back.
+    f.set_xattr(b"user.a", b"short".to_vec(), XattrSet::Any)
+        .unwrap();
+    f.set_xattr(b"user.b", value, XattrSet::Any).unwrap();
+    f.remove_xattr(b"user.b").unwrap();
+    assert_eq!(used(), 3);
+    drop(f);
+    fs.root_dir().unlink(Hashed::new(b"f")).unwrap();
+    assert_eq!(used(), 1);
+    let target = alloc::vec![b'x'; 4000];
+    let link = |n: u32| {
+        let name = n.to_string();
+        fs.root_dir()
+            .create(
+                Hashed::new(name.as_bytes()),
+                &new(NewKind::Symlink(&target)),
+            )
+            .map(drop)
+    };
+    let made = (0..100).take_while(|&n| link(n).is_ok()).count();
+    assert_eq!(made, 99 * 1024 / 5024);
+}
+
+#[test]
+fn as_many_attributes_as_can_be_listed_can_be_set() {
+    let fs = limited(100, 1000);
+    let f = file(&fs, b"f");
+    let name = |n: usize| alloc::format!("user.{n:0>248}").into_bytes();
+    let set = |n: usize| f.set_xattr(&name(n), Vec::new(), XattrSet::Any);
+    let made = (0..1000).take_while(|&n| set(n).is_ok()).count();
+    assert_eq!(set(made), Err(Errno::ENOSPC));
+    assert_eq!(f.list_xattr().unwrap().len(), made * 254);
+    assert_eq!(made, 65536 / 254);
+    // One that is there already takes no more.
+    assert_eq!(set(0), Ok(()));
+    f.remove_xattr(&name(5)).unwrap();
+    assert_eq!(set(made), Ok(()));
 }
 
 #[test]
@@ -334,29 +414,4 @@ fn seals_forbid_what_they_say() {
         Err(Errno::EPERM)
     );
     assert_eq!(f.kind(), FileType::Regular);
-}
-
-#[test]
-fn extended_attributes_spend_the_budget() {
-    let fs = fs(10);
-    let f = file(&fs, b"f");
-    let set = |name: usize, how| {
-        let name = format!("user.{name}");
-        f.set_xattr(name.as_bytes(), &[1; 3000], how)
-    };
-    let used = || fs.stat().unwrap().blocks - fs.stat().unwrap().free;
-    let many = (0..100).take_while(|&n| set(n, XattrSet::Create).is_ok());
-    assert!((10..20).contains(&many.count()));
-    assert_eq!(set(99, XattrSet::Any), Err(Errno::ENOSPC));
-    // One in the place of another, and what is refused, take nothing for long.
-    f.remove_xattr(b"user.0").unwrap();
-    let before = used();
-    for _ in 0..100 {
-        set(1, XattrSet::Replace).unwrap();
-        assert_eq!(set(1, XattrSet::Create), Err(Errno::EEXIST));
-    }
-    assert_eq!(used(), before);
-    drop(f);
-    fs.root().unlink(b"f").unwrap();
-    assert_eq!(used(), 0);
 }

@@ -6,6 +6,7 @@ use crate::fs::file::File;
 use crate::fs::path::Path;
 use crate::fs::types::{Metadata, PATH_MAX};
 use crate::fs::walk::{Follow, Scope, Walk};
+use crate::process::Credentials;
 use crate::process::held::hold;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
@@ -74,7 +75,7 @@ impl Target {
         }
     }
 
-    /// The path, for calls that make no sense on a file without a name.
+    /// The place, for calls that make no sense on a file without a name.
     pub fn path(self) -> Result<Path> {
         match self {
             Target::Path(path) => Ok(path),
@@ -102,6 +103,16 @@ pub fn follow(flags: u32) -> Follow {
 
 /// Resolves the arguments of `fstatat` and its kin; the caller has refused flags it does not know.
 pub fn target(dirfd: i32, path: UserPtr<u8>, flags: u32) -> Result<Target> {
+    target_as(None, dirfd, path, flags)
+}
+
+/// As [`target`], on somebody else's behalf.
+pub fn target_as(
+    who: Option<Arc<Credentials>>,
+    dirfd: i32,
+    path: UserPtr<u8>,
+    flags: u32,
+) -> Result<Target> {
     // A null path with AT_EMPTY_PATH means the descriptor, since Linux 6.11.
     let path = if path.is_null() && flags & AT_EMPTY_PATH != 0 {
         Vec::new()
@@ -114,7 +125,9 @@ pub fn target(dirfd: i32, path: UserPtr<u8>, flags: u32) -> Result<Target> {
         }
         return Ok(of_file(caller::file(dirfd)?));
     }
-    At::with_path(dirfd, path)?
-        .lookup(follow(flags))
-        .map(Target::Path)
+    let mut at = At::with_path(dirfd, path)?;
+    if let Some(who) = who {
+        at.scope.creds = who;
+    }
+    at.lookup(follow(flags)).map(Target::Path)
 }

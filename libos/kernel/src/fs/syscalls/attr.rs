@@ -3,92 +3,105 @@
 use super::at::*;
 use crate::base::{Errno, Result};
 use crate::fs::caller;
+use crate::fs::inode::Access;
 use crate::fs::notify::{self, Event};
-use crate::fs::path::Path;
-use crate::fs::permission::{self, SETGID, SETUID};
+use crate::fs::permission::{self, SETGID, SETUID, WRITE};
 use crate::fs::types::{FileType, SetAttr};
 use crate::time::Timespec;
 use crate::user::UserPtr;
 
-fn set_attr(path: &Path, change: &SetAttr) -> Result<usize> {
-    path.inode().set_attr(change)?;
+/// Changes the file as `decide` says, who is shown what it is now. What has no name keeps its attributes: pipes and sockets take a
+/// change all the same, as programs expect.
+fn set_attr(
+    target: &Target,
+    mut decide: impl FnMut(Access, FileType) -> Result<SetAttr>,
+) -> Result<usize> {
+    let path = match target {
+        Target::Path(path) => path,
+        Target::File(file) => {
+            return match file.metadata()?.kind {
+                FileType::Fifo | FileType::Socket => Ok(0),
+                _ => Err(Errno::EOPNOTSUPP),
+            };
+        }
+    };
+    path.mount.check_writable()?;
+    let kind = path.inode().kind();
+    path.inode().set_attr(&mut |access| decide(access, kind))?;
     notify::on_path(path, Event::ATTRIB);
     Ok(0)
 }
 
-/// The place of an open file, for the `f*` calls; a file without one keeps its attributes.
-fn place(fd: i32) -> Result<Path> {
+/// The file behind a descriptor, for the `f*` calls.
+fn opened(fd: i32) -> Result<Target> {
     let file = caller::file(fd)?;
     file.check_not_path()?;
-    file.path().cloned().ok_or(Errno::EINVAL)
+    Ok(of_file(file))
 }
 
-fn chmod(path: &Path, mode: u32) -> Result<usize> {
+fn chmod(target: &Target, mode: u32) -> Result<usize> {
     let creds = caller::credentials();
-    path.mount.check_writable()?;
-    let access = path.inode().access()?;
-    permission::check_owner(access.uid, &creds)?;
-    if path.inode().kind() == FileType::Symlink {
-        return Err(Errno::EOPNOTSUPP);
-    }
-    let mut perm = (mode & 0o7777) as u16;
-    // Only a member of the group may make a file run as the group.
-    if creds.fsuid != 0 && !creds.in_group(access.gid) {
-        perm &= !SETGID;
-    }
-    set_attr(
-        path,
-        &SetAttr {
+    set_attr(target, |access, kind| {
+        permission::check_owner(access.uid, &creds)?;
+        if kind == FileType::Symlink {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let mut perm = (mode & 0o7777) as u16;
+        // Only a member of the group may make a file run as the group.
+        if creds.fsuid != 0 && !creds.in_group(access.gid) {
+            perm &= !SETGID;
+        }
+        Ok(SetAttr {
             perm: Some(perm),
             ..SetAttr::default()
-        },
-    )
+        })
+    })
 }
 
 pub fn sys_fchmod(fd: i32, mode: u32) -> Result<usize> {
-    chmod(&place(fd)?, mode)
+    chmod(&opened(fd)?, mode)
 }
 
 pub fn sys_fchmodat2(dirfd: i32, path: UserPtr<u8>, mode: u32, flags: u32) -> Result<usize> {
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    chmod(&target(dirfd, path, flags)?.path()?, mode)
+    chmod(&target(dirfd, path, flags)?, mode)
 }
 
 pub fn sys_fchmodat(dirfd: i32, path: UserPtr<u8>, mode: u32) -> Result<usize> {
     sys_fchmodat2(dirfd, path, mode, 0)
 }
 
-fn chown(path: &Path, uid: u32, gid: u32) -> Result<usize> {
+fn chown(target: &Target, uid: u32, gid: u32) -> Result<usize> {
     let keep = |id: u32| (id != u32::MAX).then_some(id);
     let (uid, gid) = (keep(uid), keep(gid));
-    path.mount.check_writable()?;
     let creds = caller::credentials();
-    let access = path.inode().access()?;
-    if creds.fsuid != 0 {
-        let same_owner = creds.fsuid == access.uid && uid.is_none_or(|u| u == access.uid);
-        let known_group = gid.is_none_or(|g| g == access.gid || creds.in_group(g));
-        if !same_owner || !known_group {
-            return Err(Errno::EPERM);
+    set_attr(target, |access, kind| {
+        if creds.fsuid != 0 {
+            let same_owner = creds.fsuid == access.uid && uid.is_none_or(|u| u == access.uid);
+            let known_group = gid.is_none_or(|g| g == access.gid || creds.in_group(g));
+            if !same_owner || !known_group {
+                return Err(Errno::EPERM);
+            }
         }
-    }
-    let mut change = SetAttr {
-        uid,
-        gid,
-        ..SetAttr::default()
-    };
-    // A program that runs as its owner must not do so for a new one.
-    if path.inode().kind() == FileType::Regular {
-        let drop_gid = if access.perm & 0o010 != 0 { SETGID } else { 0 };
-        let perm = access.perm & !(SETUID | drop_gid);
-        change.perm = (perm != access.perm).then_some(perm);
-    }
-    set_attr(path, &change)
+        let mut change = SetAttr {
+            uid,
+            gid,
+            ..SetAttr::default()
+        };
+        // A program that runs as its owner must not do so for a new one.
+        if kind == FileType::Regular {
+            let drop_gid = if access.perm & 0o010 != 0 { SETGID } else { 0 };
+            let perm = access.perm & !(SETUID | drop_gid);
+            change.perm = (perm != access.perm).then_some(perm);
+        }
+        Ok(change)
+    })
 }
 
 pub fn sys_fchown(fd: i32, uid: u32, gid: u32) -> Result<usize> {
-    chown(&place(fd)?, uid, gid)
+    chown(&opened(fd)?, uid, gid)
 }
 
 pub fn sys_fchownat(
@@ -101,7 +114,7 @@ pub fn sys_fchownat(
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    chown(&target(dirfd, path, flags)?.path()?, uid, gid)
+    chown(&target(dirfd, path, flags)?, uid, gid)
 }
 
 const UTIME_NOW: i64 = 0x3fff_ffff;
@@ -138,22 +151,21 @@ pub fn sys_utimensat(
         ..SetAttr::default()
     };
     // A null path means the descriptor itself.
-    let path = if path.is_null() && dirfd != AT_FDCWD {
-        place(dirfd)?
+    let target = if path.is_null() && dirfd != AT_FDCWD {
+        opened(dirfd)?
     } else {
-        target(dirfd, path, flags)?.path()?
+        target(dirfd, path, flags)?
     };
     if change.atime.is_none() && change.mtime.is_none() {
         return Ok(0);
     }
-    path.mount.check_writable()?;
     let creds = caller::credentials();
-    let owner = permission::check_owner(path.inode().access()?.uid, &creds);
-    if both_now && owner.is_err() {
-        // Whoever may write may also say "now".
-        permission::check(&**path.inode(), &creds, permission::WRITE)?;
-    } else {
-        owner?;
-    }
-    set_attr(&path, &change)
+    set_attr(&target, |access, _| {
+        match permission::check_owner(access.uid, &creds) {
+            // Whoever may write may also say "now".
+            Err(_) if both_now => permission::check_bits(access, &creds, WRITE)?,
+            owner => owner?,
+        }
+        Ok(change.clone())
+    })
 }

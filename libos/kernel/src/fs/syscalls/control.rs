@@ -5,6 +5,7 @@ use crate::fs::caller;
 use crate::fs::fdtable::OnExec;
 use crate::fs::file::File;
 use crate::fs::locks::{self, Kind, Lock, Owner, Patience};
+use crate::fs::permission;
 use crate::fs::ramfs::{RamInode, seal};
 use crate::fs::types::{FileType, OpenFlags};
 use crate::user::UserPtr;
@@ -63,40 +64,36 @@ pub fn sys_fcntl(fd: i32, cmd: u32, arg: usize) -> Result<usize> {
             .map(|()| 0),
         cmd::GETFL => Ok(file.flags().bits() as usize),
         cmd::SETFL => {
-            file.set_flags(OpenFlags::from_bits_truncate(arg as u32));
+            let flags = OpenFlags::from_bits_truncate(arg as u32);
+            if (flags - file.flags()).contains(OpenFlags::NOATIME)
+                && let Some(inode) = file.inode()
+            {
+                permission::check_owner(inode.access()?.uid, &caller::credentials())?;
+            }
+            file.set_flags(flags);
             Ok(0)
         }
-        cmd::GETLK => record_lock(
-            &file,
-            UserPtr::new(arg),
-            Act::Query,
-            Owner::Process(caller::pid()),
-        ),
-        cmd::SETLK => record_lock(
-            &file,
-            UserPtr::new(arg),
-            Act::Set(Patience::Try),
-            Owner::Process(caller::pid()),
-        ),
-        cmd::SETLKW => record_lock(
-            &file,
-            UserPtr::new(arg),
-            Act::Set(Patience::Wait),
-            Owner::Process(caller::pid()),
-        ),
-        cmd::OFD_GETLK => record_lock(&file, UserPtr::new(arg), Act::Query, of_description(&file)),
-        cmd::OFD_SETLK => record_lock(
-            &file,
-            UserPtr::new(arg),
-            Act::Set(Patience::Try),
-            of_description(&file),
-        ),
-        cmd::OFD_SETLKW => record_lock(
-            &file,
-            UserPtr::new(arg),
-            Act::Set(Patience::Wait),
-            of_description(&file),
-        ),
+        cmd::GETLK..=cmd::SETLKW | cmd::OFD_GETLK..=cmd::OFD_SETLKW => {
+            let owner = match cmd {
+                cmd::GETLK..=cmd::SETLKW => Owner::Process(caller::pid()),
+                _ => Owner::File(locks::file_key(&file)),
+            };
+            let act = match cmd {
+                cmd::GETLK | cmd::OFD_GETLK => Act::Query,
+                cmd::SETLK | cmd::OFD_SETLK => Act::Set(Patience::Try),
+                _ => Act::Set(Patience::Wait),
+            };
+            record_lock(&file, UserPtr::new(arg), act, owner)?;
+            // Another thread may have closed the descriptor, and with it given back what had not been set yet.
+            if matches!(owner, Owner::Process(_))
+                && let Some(inode) = file.inode()
+                && !files.get(fd).is_ok_and(|now| Arc::ptr_eq(&now, &file))
+            {
+                locks::unset(inode, owner, 0, locks::END);
+                return Err(Errno::EBADF);
+            }
+            Ok(0)
+        }
         cmd::SETOWN => {
             file.owner.store(arg as u32, Ordering::Relaxed);
             Ok(0)
@@ -136,10 +133,6 @@ fn with_contents<T>(
     f(ram.contents().ok_or(Errno::EINVAL)?)
 }
 
-fn of_description(file: &File) -> Owner {
-    Owner::File(locks::file_key(file))
-}
-
 enum Act {
     Query,
     Set(Patience),
@@ -150,7 +143,7 @@ const F_WRLCK: u16 = 1;
 const F_UNLCK: u16 = 2;
 
 /// `arg` is `struct flock`: u16 type, u16 whence, pad, i64 start, i64 len, i32 pid, pad.
-fn record_lock(file: &Arc<File>, arg: UserPtr<[u64; 4]>, act: Act, owner: Owner) -> Result<usize> {
+fn record_lock(file: &File, arg: UserPtr<[u64; 4]>, act: Act, owner: Owner) -> Result<()> {
     let inode = file.inode().ok_or(Errno::EBADF)?;
     let [head, start, len, pid] = arg.read()?;
     let (kind, whence) = (head as u16, (head >> 16) as u16);
@@ -169,8 +162,7 @@ fn record_lock(file: &Arc<File>, arg: UserPtr<[u64; 4]>, act: Act, owner: Owner)
         F_WRLCK => Kind::Exclusive,
         F_UNLCK => match act {
             Act::Set(_) => {
-                locks::unset_part(inode, owner, start, end)?;
-                return Ok(0);
+                return locks::unset_part(inode, owner, start, end);
             }
             Act::Query => return Err(Errno::EINVAL),
         },
@@ -202,7 +194,7 @@ fn record_lock(file: &Arc<File>, arg: UserPtr<[u64; 4]>, act: Act, owner: Owner)
                 } else {
                     F_WRLCK
                 };
-                let len = if held.end == u64::MAX {
+                let len = if held.end == locks::END {
                     0
                 } else {
                     held.end - held.start + 1
@@ -215,21 +207,20 @@ fn record_lock(file: &Arc<File>, arg: UserPtr<[u64; 4]>, act: Act, owner: Owner)
             }
         },
     }
-    Ok(0)
+    Ok(())
 }
 
 /// First and last byte of `start` and `len` relative to `base`; a length of 0 reaches to the end, a negative one back.
 fn range(base: u64, start: i64, len: i64) -> Result<(u64, u64)> {
-    let start = base
-        .checked_add_signed(start)
-        .filter(|&s| s <= i64::MAX as u64)
-        .ok_or(Errno::EINVAL)?;
+    let start = base.checked_add_signed(start).ok_or(Errno::EINVAL)?;
+    let within = |at: u64| match at {
+        0..=locks::END => Ok(at),
+        _ => Err(Errno::EOVERFLOW),
+    };
+    let start = within(start)?;
     match len {
-        0 => Ok((start, u64::MAX)),
-        1.. => Ok((
-            start,
-            start.checked_add(len as u64 - 1).ok_or(Errno::EOVERFLOW)?,
-        )),
+        0 => Ok((start, locks::END)),
+        1.. => Ok((start, within(start + (len as u64 - 1))?)),
         _ => Ok((
             start.checked_add_signed(len).ok_or(Errno::EINVAL)?,
             start.checked_sub(1).ok_or(Errno::EINVAL)?,
@@ -254,7 +245,7 @@ pub fn sys_flock(fd: i32, operation: u32) -> Result<usize> {
         LOCK_SH => Kind::Shared,
         LOCK_EX => Kind::Exclusive,
         LOCK_UN => {
-            locks::unset(inode, owner, 0, u64::MAX);
+            locks::unset(inode, owner, 0, locks::END);
             return Ok(0);
         }
         _ => return Err(Errno::EINVAL),
@@ -270,7 +261,7 @@ pub fn sys_flock(fd: i32, operation: u32) -> Result<usize> {
             owner,
             kind,
             start: 0,
-            end: u64::MAX,
+            end: locks::END,
         },
         patience,
     )?;
@@ -335,10 +326,13 @@ mod tests {
 
     #[test]
     fn lock_ranges_reach_forward_back_and_to_the_end() {
-        assert_eq!(range(100, -10, 0), Ok((90, u64::MAX)));
+        assert_eq!(range(100, -10, 0), Ok((90, locks::END)));
         assert_eq!(range(0, 5, 10), Ok((5, 14)));
         assert_eq!(range(0, 20, -5), Ok((15, 19)));
         assert_eq!(range(0, -1, 1), Err(Errno::EINVAL));
         assert_eq!(range(0, 2, -5), Err(Errno::EINVAL));
+        assert_eq!(range(1, i64::MAX, 1), Err(Errno::EOVERFLOW));
+        assert_eq!(range(2, 0, i64::MAX), Err(Errno::EOVERFLOW));
+        assert_eq!(range(1, 0, i64::MAX), Ok((1, locks::END)));
     }
 }

@@ -1,19 +1,24 @@
 //! Directories: reading them, standing in them.
 
-use super::at::{AT_FDCWD, At};
+use super::at::{AT_FDCWD, At, read_path};
 use crate::base::{Errno, Result};
 use crate::fs::caller;
+use crate::fs::context::FsContext;
 use crate::fs::inode::DirEntry;
+use crate::fs::notify::Event;
 use crate::fs::path::{self, Path};
 use crate::fs::permission::{self, EXEC};
-use crate::fs::types::FileType;
-use crate::fs::walk::Follow;
+use crate::fs::types::{FileType, PATH_MAX};
+use crate::fs::walk::{Follow, lookup};
 use crate::user::UserPtr;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 /// `struct linux_dirent64` up to the name.
 const HEADER: usize = 19;
+
+/// The most that one call gives: so long others wait for the directory.
+const MOST: usize = 8192;
 
 /// Appends one record; `false` if it does not fit into `max` bytes any more.
 fn push(out: &mut Vec<u8>, max: usize, entry: &DirEntry<'_>) -> bool {
@@ -41,11 +46,10 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
         .path()
         .filter(|p| p.inode().kind() == FileType::Directory)
         .ok_or(Errno::ENOTDIR)?;
-    // Program memory is written only after the file system has let go of its locks.
-    let max = len.min(64 * 1024);
+    // Program memory is written only after the file system has let go of its locks, and no memory is asked for while it has them.
+    let max = len.min(MOST);
     let mut out = Vec::new();
-    out.try_reserve_exact(max.min(8192))
-        .map_err(|_| Errno::ENOMEM)?;
+    out.try_reserve_exact(max).map_err(|_| Errno::ENOMEM)?;
     let _position = file.pos_lock.lock();
     if place.dentry.is_unlinked() {
         return Err(Errno::ENOENT);
@@ -85,6 +89,8 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
     if out.is_empty() && full {
         return Err(Errno::EINVAL);
     }
+    file.accessed();
+    file.notify(Event::ACCESS);
     buf.write_slice(&out)?;
     file.pos.store(pos, Ordering::Relaxed);
     Ok(out.len())
@@ -97,13 +103,23 @@ pub fn sys_getcwd(buf: UserPtr<u8>, len: usize) -> Result<usize> {
     if cwd.dentry.is_unlinked() {
         return Err(Errno::ENOENT);
     }
-    let mut text = path::describe(&cwd, &context.root());
+    let described = path::describe(&cwd, &context.root())?;
+    let mark: &[u8] = match described.reached {
+        true => b"",
+        false => b"(unreachable)",
+    };
+    let mut text = described.text;
     text.push(0);
-    if text.len() > len {
+    let total = mark.len() + text.len();
+    if total > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    if total > len {
         return Err(Errno::ERANGE);
     }
-    buf.write_slice(&text)?;
-    Ok(text.len())
+    buf.write_slice(mark)?;
+    buf.offset(mark.len()).write_slice(&text)?;
+    Ok(total)
 }
 
 /// `EACCES` or `ENOTDIR` if nobody can stand there.
@@ -114,10 +130,16 @@ fn check_enter(path: &Path) -> Result<()> {
     permission::check(&**path.inode(), &caller::credentials(), EXEC)
 }
 
+/// `chdir` of `context`, which need not be the caller's own.
+pub fn chdir_kernel(context: &FsContext, path: &[u8]) -> Result<()> {
+    let place = lookup(&caller::scope(), context.cwd(), path, Follow::Yes)?;
+    check_enter(&place)?;
+    context.set_cwd(place);
+    Ok(())
+}
+
 pub fn sys_chdir(path: UserPtr<u8>) -> Result<usize> {
-    let path = At::new(AT_FDCWD, path)?.lookup(Follow::Yes)?;
-    check_enter(&path)?;
-    caller::context().set_cwd(path);
+    chdir_kernel(&caller::context(), &read_path(path)?)?;
     Ok(0)
 }
 

@@ -6,37 +6,40 @@ use crate::fs::caller;
 use crate::fs::fdtable::OnExec;
 use crate::fs::file::File;
 use crate::fs::inotify::{Again, Inotify};
-use crate::fs::notify::Event;
+use crate::fs::notify::{self, Event};
 use crate::fs::permission::{self, READ};
 use crate::fs::types::{FileType, OpenFlags};
 use crate::fs::walk::Follow;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
+use core::any::Any;
 
 const IN_ONLYDIR: u32 = 0x0100_0000;
 const IN_DONT_FOLLOW: u32 = 0x0200_0000;
 const IN_MASK_CREATE: u32 = 0x1000_0000;
 const IN_MASK_ADD: u32 = 0x2000_0000;
-const IN_ONESHOT: u32 = 0x8000_0000;
 
 pub fn sys_inotify_init1(flags: u32) -> Result<usize> {
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL);
     }
-    let file = File::anonymous(Inotify::new(), flags & OpenFlags::NONBLOCK);
+    let instance = Inotify::new(caller::credentials().euid)?;
+    let file = File::anonymous(instance, flags & OpenFlags::NONBLOCK);
     let on_exec = OnExec::from_flag(flags.contains(OpenFlags::CLOEXEC));
     Ok(caller::files().insert(file, on_exec)? as usize)
 }
 
-fn with_instance<T>(file: &Arc<File>, f: impl FnOnce(&Inotify) -> Result<T>) -> Result<T> {
-    f(file.ops_as::<Inotify>().ok_or(Errno::EINVAL)?)
+fn instance(fd: i32) -> Result<Arc<Inotify>> {
+    let any: Arc<dyn Any + Send + Sync> = caller::file(fd)?.ops().ok_or(Errno::EINVAL)?.clone();
+    any.downcast().map_err(|_| Errno::EINVAL)
 }
 
 pub fn sys_inotify_add_watch(fd: i32, path: UserPtr<u8>, mask: u32) -> Result<usize> {
-    let file = caller::file(fd)?;
-    let events = Event::from_bits_truncate(mask) & Event::WATCHABLE;
-    if events.is_empty() || mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0 {
+    let instance = instance(fd)?;
+    let events = Event::from_bits_truncate(mask) & Event::ASKABLE;
+    if !events.intersects(Event::WATCHABLE) || mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0
+    {
         return Err(Errno::EINVAL);
     }
     let again = match mask {
@@ -55,12 +58,10 @@ pub fn sys_inotify_add_watch(fd: i32, path: UserPtr<u8>, mask: u32) -> Result<us
         return Err(Errno::ENOTDIR);
     }
     permission::check(&**inode, &caller::credentials(), READ)?;
-    let once = mask & IN_ONESHOT != 0;
-    with_instance(&file, |i| Ok(i.add(inode, events, once, again)? as usize))
+    Ok(notify::watch(inode, &instance, events, again)? as usize)
 }
 
 pub fn sys_inotify_rm_watch(fd: i32, wd: i32) -> Result<usize> {
-    let file = caller::file(fd)?;
-    with_instance(&file, |i| i.remove(wd))?;
+    instance(fd)?.remove(wd)?;
     Ok(0)
 }

@@ -9,7 +9,6 @@ use crate::fs::path::Path;
 use crate::fs::ramfs::{RamInode, seal};
 use crate::fs::types::OpenFlags;
 use crate::user::UserPtr;
-use alloc::sync::Arc;
 
 const MFD_CLOEXEC: u32 = 1;
 const MFD_ALLOW_SEALING: u32 = 2;
@@ -39,7 +38,7 @@ pub fn sys_memfd_create(name: UserPtr<u8>, flags: u32) -> Result<usize> {
         mount: mount.clone(),
         dentry,
     };
-    let file = Arc::new(File::build(None, Some(path), OpenFlags::RDWR));
+    let file = File::build(None, Some(path), OpenFlags::RDWR);
     Ok(caller::files().insert(file, OnExec::from_flag(flags & MFD_CLOEXEC != 0))? as usize)
 }
 

@@ -2,9 +2,8 @@
 
 use super::at::{AT_FDCWD, At, read_path};
 use crate::base::{Errno, PAGE_SIZE, Result};
-use crate::fs::inode::FileSystem;
-use crate::fs::mount::{self, MountFlags, Unmount};
-use crate::fs::ramfs::{RamFs, RamInode};
+use crate::fs::mount::{self, MountFlags, Super, Unmount};
+use crate::fs::ramfs::{Limits, RamFs, UNLIMITED};
 use crate::fs::walk::Follow;
 use crate::fs::{caller, devfs, procfs};
 use crate::user::UserPtr;
@@ -23,26 +22,32 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Size options of tmpfs: `size=64m,mode=1777`.
+/// What mount(8) may ask of tmpfs: `size=64m,nr_inodes=10k,mode=1777`. 0 is no limit.
 struct TmpfsOptions {
-    pages: Option<usize>,
+    limits: Limits,
     perm: u16,
 }
 
-fn parse_tmpfs(data: &str) -> Result<TmpfsOptions> {
+/// The options, where they are not named those of `limits`.
+fn parse_tmpfs(data: &str, limits: Limits) -> Result<TmpfsOptions> {
     let mut options = TmpfsOptions {
-        pages: None,
+        limits,
         perm: 0o1777,
+    };
+    let limit = |n: usize| match n {
+        0 => UNLIMITED,
+        n => n.min(UNLIMITED),
     };
     for option in data.split(',').filter(|o| !o.is_empty()) {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         match key {
-            "size" => options.pages = Some(parse_size(value)?.div_ceil(PAGE_SIZE)),
-            "nr_blocks" => options.pages = Some(parse_size(value)?),
+            "size" => options.limits.pages = limit(parse_size(value)?.div_ceil(PAGE_SIZE)),
+            "nr_blocks" => options.limits.pages = limit(parse_size(value)?),
+            "nr_inodes" => options.limits.inodes = limit(parse_size(value)?),
             "mode" => {
                 options.perm = u16::from_str_radix(value, 8).map_err(|_| Errno::EINVAL)? & 0o7777
             }
-            "nr_inodes" | "uid" | "gid" | "huge" => {}
+            "uid" | "gid" | "huge" => {}
             _ => return Err(Errno::EINVAL),
         }
     }
@@ -67,18 +72,14 @@ fn parse_size(text: &str) -> Result<usize> {
     n.checked_mul(scale).ok_or(Errno::EINVAL)
 }
 
-fn new_file_system(kind: &[u8], data: &str) -> Result<Arc<dyn FileSystem>> {
+fn new_file_system(kind: &[u8], data: &str) -> Result<Arc<Super>> {
     match kind {
         b"tmpfs" | b"ramfs" => {
-            let options = parse_tmpfs(data)?;
-            Ok(RamFs::new(
-                "tmpfs",
-                options.pages.unwrap_or_else(RamFs::default_pages),
-                options.perm,
-            ))
+            let TmpfsOptions { limits, perm } = parse_tmpfs(data, Limits::default())?;
+            Ok(Super::new(RamFs::new("tmpfs", limits, perm)))
         }
-        b"proc" => Ok(procfs::file_system()),
-        b"devtmpfs" => Ok(devfs::file_system().clone()),
+        b"proc" => Ok(procfs::superblock()),
+        b"devtmpfs" => Ok(devfs::superblock()),
         _ => Err(Errno::ENODEV),
     }
 }
@@ -103,13 +104,11 @@ pub fn sys_mount(
             return Err(Errno::EINVAL);
         }
         if flags & MS_BIND == 0
-            && place.mount.fs.name() == "tmpfs"
-            && let Some(pages) = parse_tmpfs(&data)?.pages
+            && let Some(fs) = place.mount.fs().as_any().downcast_ref::<RamFs>()
         {
-            let root = place.mount.root.inode.as_any().downcast_ref::<RamInode>();
-            root.ok_or(Errno::EINVAL)?.set_fs_limit(pages)?;
+            fs.set_limits(parse_tmpfs(&data, fs.limits())?.limits)?;
         }
-        place.mount.set_flags(mount_flags);
+        place.mount.set_flags(mount_flags)?;
         return Ok(0);
     }
     if flags & MS_BIND != 0 {
@@ -167,9 +166,17 @@ mod tests {
 
     #[test]
     fn tmpfs_options_are_read() {
-        let o = parse_tmpfs("size=64k,mode=0700").unwrap();
-        assert_eq!((o.pages, o.perm), (Some(16), 0o700));
-        assert!(parse_tmpfs("size=x").is_err());
-        assert!(parse_tmpfs("bogus").is_err());
+        let default = Limits {
+            pages: 7,
+            inodes: 8,
+        };
+        let o = parse_tmpfs("size=64k,mode=0700", default).unwrap();
+        assert_eq!((o.limits.pages, o.limits.inodes, o.perm), (16, 8, 0o700));
+        let o = parse_tmpfs("nr_inodes=2k,nr_blocks=0", default).unwrap();
+        assert_eq!((o.limits.pages, o.limits.inodes), (UNLIMITED, 2048));
+        let o = parse_tmpfs("nr_blocks=9223372036854775807", default).unwrap();
+        assert_eq!(o.limits.pages, UNLIMITED);
+        assert!(parse_tmpfs("size=x", default).is_err());
+        assert!(parse_tmpfs("bogus", default).is_err());
     }
 }

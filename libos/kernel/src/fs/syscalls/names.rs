@@ -5,7 +5,7 @@ use crate::base::{Errno, Result};
 use crate::fs::caller;
 use crate::fs::inode::{Link, NewKind};
 use crate::fs::namespace::{self, Remove, Rename};
-use crate::fs::types::Dev;
+use crate::fs::types::{Dev, FileType};
 use crate::fs::walk::{Follow, Walk};
 use crate::user::UserPtr;
 
@@ -74,7 +74,12 @@ pub fn sys_linkat(
     } else {
         AT_SYMLINK_NOFOLLOW
     };
-    let source = target(from_fd, from, flags & AT_EMPTY_PATH | follow)?
+    // Who was handed a descriptor was not given the file for good.
+    let empty = match caller::credentials().is_privileged() {
+        true => flags & AT_EMPTY_PATH,
+        false => 0,
+    };
+    let source = target(from_fd, from, empty | follow)?
         .path()
         .map_err(|_| Errno::EXDEV)?;
     let At { scope, start, path } = At::new(to_fd, to)?;
@@ -133,13 +138,20 @@ pub fn sys_readlinkat(
     let path = read_path(path)?;
     let link = if path.is_empty() {
         // The descriptor of a link itself, opened with O_PATH | O_NOFOLLOW.
-        caller::file(dirfd)?.path().cloned().ok_or(Errno::ENOENT)?
+        let link = match dirfd {
+            AT_FDCWD => None,
+            _ => caller::file(dirfd)?.path().cloned(),
+        };
+        link.filter(|l| l.inode().kind() == FileType::Symlink)
+            .ok_or(Errno::ENOENT)?
     } else {
         At::with_path(dirfd, path)?.lookup(Follow::No)?
     };
-    let text = match link.inode().read_link()? {
+    let target = link.inode().read_link()?;
+    link.accessed();
+    let text = match target {
         Link::Text(text) => text,
-        Link::Jump(path) => crate::fs::path::describe(&path, &caller::context().root()),
+        Link::Jump(path) => crate::fs::path::describe(&path, &caller::context().root())?.text,
     };
     let n = text.len().min(len);
     buf.write_slice(&text[..n])?;

@@ -1,7 +1,7 @@
 //! `openat` and its kin.
 
 use super::at::{AT_FDCWD, At};
-use crate::base::{Errno, Result};
+use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::fs::fdtable::OnExec;
 use crate::fs::open::open;
 use crate::fs::types::OpenFlags;
@@ -46,17 +46,25 @@ pub fn sys_creat(path: UserPtr<u8>, mode: u32) -> Result<usize> {
     open_at(AT_FDCWD, path, flags, (mode & 0o7777) as u16)
 }
 
-/// `how` is `struct open_how { u64 flags, mode, resolve }`.
+/// `how` is `struct open_how { u64 flags, mode, resolve }`, and whatever later versions of it add, which must be 0.
 pub fn sys_openat2(
     dirfd: i32,
     path: UserPtr<u8>,
     how: UserPtr<[u64; 3]>,
     size: usize,
 ) -> Result<usize> {
-    if size < 24 {
+    const KNOWN: usize = 24;
+    if size < KNOWN {
         return Err(Errno::EINVAL);
     }
+    if size > PAGE_SIZE {
+        return Err(Errno::E2BIG);
+    }
     let [flags, mode, resolve] = how.read()?;
+    let rest = how.field::<u8>(KNOWN).read_vec(size - KNOWN)?;
+    if rest.iter().any(|&b| b != 0) {
+        return Err(Errno::E2BIG);
+    }
     if resolve != 0 {
         crate::klog!(Info, "openat2: resolve flags {resolve:#x} are not there");
         return Err(Errno::ENOSYS);
@@ -65,7 +73,12 @@ pub fn sys_openat2(
         .ok()
         .and_then(OpenFlags::from_bits)
         .ok_or(Errno::EINVAL)?;
-    if mode & !0o7777 != 0 {
+    let makes = flags.intersects(OpenFlags::CREAT | OpenFlags::TMPFILE_BIT);
+    let places = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW | OpenFlags::CLOEXEC;
+    if mode & !0o7777 != 0
+        || !makes && mode != 0
+        || flags.contains(OpenFlags::PATH) && !places.contains(flags)
+    {
         return Err(Errno::EINVAL);
     }
     open_at(dirfd, path, flags, mode as u16)

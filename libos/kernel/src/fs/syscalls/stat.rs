@@ -5,12 +5,13 @@
 use super::at::*;
 use crate::base::{Errno, Result};
 use crate::fs::caller;
-use crate::fs::mount::Mount;
+use crate::fs::mount::{Mount, MountFlags};
 use crate::fs::permission;
-use crate::fs::types::Metadata;
+use crate::fs::types::{FileType, Metadata};
 use crate::fs::walk::Follow;
 use crate::process::held::hold;
 use crate::user::UserPtr;
+use alloc::sync::Arc;
 
 /// `struct stat`.
 pub type StatWords = [u64; 16];
@@ -83,7 +84,7 @@ pub fn sys_statx(
     let m = target.metadata()?;
     let (mount, attributes) = match &target {
         Target::Path(p) => {
-            let is_root = alloc::sync::Arc::ptr_eq(&p.dentry, &p.mount.root);
+            let is_root = Arc::ptr_eq(&p.dentry, &p.mount.root);
             (
                 p.mount.id as u64,
                 if is_root { STATX_ATTR_MOUNT_ROOT } else { 0 },
@@ -113,7 +114,8 @@ pub fn sys_statx(
 
 fn statfs_words(mount: &Mount) -> Result<StatfsWords> {
     const ST_VALID: u64 = 0x20;
-    let s = mount.fs.stat()?;
+    const ST_RELATIME: u64 = 0x1000;
+    let s = mount.fs().stat()?;
     let mut w = [0u64; 15];
     w[0] = s.magic;
     w[1] = s.block_size;
@@ -122,10 +124,15 @@ fn statfs_words(mount: &Mount) -> Result<StatfsWords> {
     w[4] = s.free;
     w[5] = s.files;
     w[6] = s.files_free;
-    w[7] = mount.root.inode.metadata()?.dev.encode();
+    w[7] = mount.sb.root.inode.metadata()?.dev.encode();
     w[8] = crate::fs::types::NAME_MAX as u64;
     w[9] = s.block_size;
-    w[10] = mount.flags().bits() as u64 | ST_VALID;
+    let flags = mount.flags() - MountFlags::RELATIME;
+    let relatime = match flags.contains(MountFlags::NOATIME) {
+        true => 0,
+        false => ST_RELATIME,
+    };
+    w[10] = flags.bits() as u64 | relatime | ST_VALID;
     Ok(w)
 }
 
@@ -154,25 +161,25 @@ pub fn sys_faccessat2(dirfd: i32, path: UserPtr<u8>, mode: u32, flags: u32) -> R
     if mode & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let target = match target(dirfd, path, flags)? {
-        Target::Path(path) => path,
-        Target::File(_) => return Ok(0),
-    };
-    let creds = caller::credentials();
-    let mode = mode as u16;
-    if flags & AT_EACCESS != 0 || (creds.uid == creds.fsuid && creds.gid == creds.fsgid) {
-        permission::check(&**target.inode(), &creds, mode)?;
-    } else {
+    let mut creds = caller::credentials();
+    if flags & AT_EACCESS == 0 && (creds.uid != creds.fsuid || creds.gid != creds.fsgid) {
         // access(2) answers for the real user, for the sake of set-user-id programs.
         let mut real = (*creds).clone();
         (real.fsuid, real.fsgid) = (real.uid, real.gid);
-        permission::check(&**target.inode(), &real, mode)?;
+        creds = Arc::new(real);
     }
-    if mode & permission::WRITE != 0 {
-        use crate::fs::types::FileType::{Directory, Regular};
-        if matches!(target.inode().kind(), Directory | Regular) {
-            target.mount.check_writable()?;
-        }
+    let place = match target_as(Some(creds.clone()), dirfd, path, flags)? {
+        Target::Path(path) => path,
+        Target::File(_) => return Ok(0),
+    };
+    let (kind, mode) = (place.inode().kind(), mode as u16);
+    let runs = mode & permission::EXEC != 0 && kind == FileType::Regular;
+    if runs && place.mount.flags().contains(MountFlags::NOEXEC) {
+        return Err(Errno::EACCES);
+    }
+    permission::check(&**place.inode(), &creds, mode)?;
+    if mode & permission::WRITE != 0 && matches!(kind, FileType::Directory | FileType::Regular) {
+        place.mount.check_writable()?;
     }
     Ok(0)
 }

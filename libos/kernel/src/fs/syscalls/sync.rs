@@ -5,13 +5,13 @@ use crate::fs::{caller, mount};
 
 pub fn sys_sync() -> Result<usize> {
     for mount in mount::list() {
-        if let Err(e) = mount.fs.sync() {
+        if let Err(e) = mount.fs().sync() {
             // sync(2) cannot fail; the log is where the error can be seen.
             crate::klog!(
                 Err,
                 "sync: {} of type {}: {e:?}",
                 mount.source,
-                mount.fs.name()
+                mount.fs().name()
             );
         }
     }
@@ -36,7 +36,7 @@ pub fn sys_syncfs(fd: i32) -> Result<usize> {
     let file = caller::file(fd)?;
     file.check_not_path()?;
     if let Some(path) = file.path() {
-        path.mount.fs.sync()?;
+        path.mount.fs().sync()?;
     }
     Ok(0)
 }

@@ -98,7 +98,7 @@ fn set(
     }
     let value = value.read_vec(size)?;
     check(&path, &name, WRITE)?;
-    path.inode().set_xattr(&name, &value, how)?;
+    path.inode().set_xattr(&name, value, how)?;
     notify::on_path(&path, Event::ATTRIB);
     Ok(0)
 }
@@ -123,10 +123,16 @@ fn get(path: Path, name: UserPtr<u8>, out: UserPtr<u8>, size: usize) -> Result<u
 fn list(path: Path, out: UserPtr<u8>, size: usize) -> Result<usize> {
     let mut names = path.inode().list_xattr()?;
     if !caller::credentials().is_privileged() {
-        let visible = names
-            .split_inclusive(|&b| b == 0)
-            .filter(|n| !n.starts_with(b"trusted."));
-        names = visible.flatten().copied().collect();
+        let (mut at, mut kept) = (0, 0);
+        while let Some(name) = names[at..].split_inclusive(|&b| b == 0).next() {
+            let end = at + name.len();
+            if !name.starts_with(b"trusted.") {
+                names.copy_within(at..end, kept);
+                kept += end - at;
+            }
+            at = end;
+        }
+        names.truncate(kept);
     }
     give(&names, out, size)
 }

@@ -1,0 +1,277 @@
+//! Things by number, with gaps: a radix tree as high as its highest number is long.
+
+use alloc::boxed::Box;
+
+enum Slot<T, const WIDTH: usize> {
+    Empty,
+    Item(T),
+    Node(Box<[Slot<T, WIDTH>; WIDTH]>),
+}
+
+/// `WIDTH` is a power of two.
+pub struct Radix<T, const WIDTH: usize> {
+    root: Slot<T, WIDTH>,
+    /// Levels of nodes: 0 means that the root slot is item 0 itself.
+    height: u32,
+    count: usize,
+}
+
+impl<T, const WIDTH: usize> Default for Radix<T, WIDTH> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, const WIDTH: usize> Radix<T, WIDTH> {
+    const BITS: u32 = WIDTH.trailing_zeros();
+
+    pub const fn new() -> Self {
+        Radix {
+            root: Slot::Empty,
+            height: 0,
+            count: 0,
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    fn covers(&self, index: u64) -> bool {
+        index.checked_shr(Self::BITS * self.height).unwrap_or(0) == 0
+    }
+
+    fn slot_of(index: u64, level: u32) -> usize {
+        (index >> (Self::BITS * level)) as usize % WIDTH
+    }
+
+    fn empty_node() -> Box<[Slot<T, WIDTH>; WIDTH]> {
+        Box::new([const { Slot::Empty }; WIDTH])
+    }
+
+    pub fn get(&self, index: u64) -> Option<&T> {
+        if !self.covers(index) {
+            return None;
+        }
+        let mut slot = &self.root;
+        let mut level = self.height;
+        loop {
+            match slot {
+                Slot::Empty => return None,
+                Slot::Item(item) => return Some(item),
+                Slot::Node(node) => {
+                    level -= 1;
+                    slot = &node[Self::slot_of(index, level)];
+                }
+            }
+        }
+    }
+
+    pub fn get_mut(&mut self, index: u64) -> Option<&mut T> {
+        if !self.covers(index) {
+            return None;
+        }
+        let mut slot = &mut self.root;
+        let mut level = self.height;
+        loop {
+            match slot {
+                Slot::Empty => return None,
+                Slot::Item(item) => return Some(item),
+                Slot::Node(node) => {
+                    level -= 1;
+                    slot = &mut node[Self::slot_of(index, level)];
+                }
+            }
+        }
+    }
+
+    /// Puts `item` at `index`, where there is none.
+    pub fn insert(&mut self, index: u64, item: T) {
+        while !self.covers(index) {
+            if !matches!(self.root, Slot::Empty) {
+                let mut node = Self::empty_node();
+                node[0] = core::mem::replace(&mut self.root, Slot::Empty);
+                self.root = Slot::Node(node);
+            }
+            self.height += 1;
+        }
+        let mut slot = &mut self.root;
+        for level in (0..self.height).rev() {
+            if matches!(slot, Slot::Empty) {
+                *slot = Slot::Node(Self::empty_node());
+            }
+            slot = match slot {
+                Slot::Node(node) => &mut node[Self::slot_of(index, level)],
+                _ => unreachable!("an item lies at level 0 only"),
+            };
+        }
+        debug_assert!(matches!(slot, Slot::Empty));
+        *slot = Slot::Item(item);
+        self.count += 1;
+    }
+
+    /// Takes out up to `most` of the items `from..to`, in order, and hands them to `taken`. If there are more, returns the first that
+    /// was left.
+    pub fn remove(
+        &mut self,
+        from: u64,
+        to: u64,
+        most: usize,
+        taken: &mut impl FnMut(T),
+    ) -> Option<u64> {
+        let mut left = most;
+        let rest = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
+        self.count -= most - left;
+        if self.count == 0 {
+            self.height = 0;
+        }
+        rest
+    }
+
+    /// Takes out the item at `index`.
+    pub fn take(&mut self, index: u64) -> Option<T> {
+        if !self.covers(index) {
+            return None;
+        }
+        let item = Self::take_below(&mut self.root, self.height, index)?;
+        self.count -= 1;
+        if self.count == 0 {
+            self.height = 0;
+        }
+        Some(item)
+    }
+
+    fn take_below(slot: &mut Slot<T, WIDTH>, level: u32, index: u64) -> Option<T> {
+        let Slot::Node(node) = slot else {
+            let item = core::mem::replace(slot, Slot::Empty);
+            return match item {
+                Slot::Item(item) => Some(item),
+                _ => None,
+            };
+        };
+        let at = Self::slot_of(index, level - 1);
+        let item = Self::take_below(&mut node[at], level - 1, index)?;
+        // Items mostly go in some order: a neighbour is where one is left, if any is.
+        let used = |s: &Slot<T, WIDTH>| !matches!(s, Slot::Empty);
+        let near = &node[at.saturating_sub(1)..(at + 2).min(WIDTH)];
+        if !near.iter().any(used) && !node.iter().any(used) {
+            *slot = Slot::Empty;
+        }
+        Some(item)
+    }
+
+    /// Last index below a slot at `level` that starts at `base`.
+    fn last_index(base: u64, level: u32) -> u64 {
+        let items = 1u64.checked_shl(Self::BITS * level).unwrap_or(0);
+        base + items.wrapping_sub(1)
+    }
+
+    fn prune(
+        slot: &mut Slot<T, WIDTH>,
+        level: u32,
+        base: u64,
+        range: core::ops::Range<u64>,
+        left: &mut usize,
+        taken: &mut impl FnMut(T),
+    ) -> Option<u64> {
+        if range.end <= base || Self::last_index(base, level) < range.start {
+            return None;
+        }
+        match slot {
+            Slot::Empty => return None,
+            Slot::Item(_) if *left == 0 => return Some(base),
+            Slot::Item(_) => *left -= 1,
+            Slot::Node(node) => {
+                let step = 1u64 << (Self::BITS * (level - 1));
+                let skip = range.start.saturating_sub(base) / step;
+                for (i, child) in node.iter_mut().enumerate().skip(skip as usize) {
+                    let base = base + i as u64 * step;
+                    if base >= range.end {
+                        break;
+                    }
+                    let rest = Self::prune(child, level - 1, base, range.clone(), left, taken);
+                    if rest.is_some() {
+                        return rest;
+                    }
+                }
+                if node.iter().any(|s| !matches!(s, Slot::Empty)) {
+                    return None;
+                }
+            }
+        }
+        if let Slot::Item(item) = core::mem::replace(slot, Slot::Empty) {
+            taken(item);
+        }
+        None
+    }
+
+    /// Calls `f` for the items from `from` on, in order, until it gives something.
+    pub fn find_from<R>(&self, from: u64, f: &mut impl FnMut(u64, &T) -> Option<R>) -> Option<R> {
+        Self::find(&self.root, self.height, 0, from, f)
+    }
+
+    fn find<R>(
+        slot: &Slot<T, WIDTH>,
+        level: u32,
+        base: u64,
+        from: u64,
+        f: &mut impl FnMut(u64, &T) -> Option<R>,
+    ) -> Option<R> {
+        if Self::last_index(base, level) < from {
+            return None;
+        }
+        match slot {
+            Slot::Empty => None,
+            Slot::Item(item) => f(base, item),
+            Slot::Node(node) => {
+                let step = 1u64 << (Self::BITS * (level - 1));
+                let skip = from.saturating_sub(base) / step;
+                node.iter()
+                    .enumerate()
+                    .skip(skip as usize)
+                    .find_map(|(i, child)| {
+                        Self::find(child, level - 1, base + i as u64 * step, from, f)
+                    })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(tree: &Radix<u64, 16>, from: u64) -> Vec<u64> {
+        let mut all = Vec::new();
+        tree.find_from(from, &mut |i, &item| {
+            assert_eq!(i, item);
+            all.push(i);
+            None::<()>
+        });
+        all
+    }
+
+    #[test]
+    fn far_apart_items_are_found_and_nothing_between() {
+        let mut tree = Radix::<u64, 16>::new();
+        let places = [0u64, 1, 15, 16, 255, 256, 1 << 30, u64::MAX - 1];
+        for &i in &places {
+            tree.insert(i, i);
+        }
+        for &i in &places {
+            assert_eq!(tree.get(i), Some(&i));
+        }
+        assert!(tree.get(2).is_none() && tree.get(1 << 29).is_none());
+        assert_eq!(numbers(&tree, 0), places);
+        assert_eq!(numbers(&tree, 17), places[4..]);
+        let mut taken = Vec::new();
+        let mut take = |most| tree.remove(16, (1 << 30) + 1, most, &mut |i| taken.push(i));
+        assert_eq!((take(2), take(9)), (Some(256), None));
+        assert_eq!(taken, places[3..7]);
+        assert_eq!(tree.take(15), Some(15));
+        assert_eq!(tree.take(15), None);
+        assert_eq!(numbers(&tree, 0), [0, 1, u64::MAX - 1]);
+        assert_eq!(tree.remove(0, u64::MAX, usize::MAX, &mut drop), None);
+        assert_eq!((tree.count(), numbers(&tree, 0)), (0, Vec::new()));
+    }
+}
