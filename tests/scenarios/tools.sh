@@ -34,5 +34,7 @@ kibi --version | grep -q '^kibi ' && [ "$(vi --version)" = "$(kibi --version)" ]
 [ "$(gawk '$2 == "third" { n++; s += $1 } END { print n, s }' $D/log)" = "$(awk '$2 == "third" { n++; s += $1 } END { print n, s }' $D/log)" ] && [ "$(gawk '/third/' $D/log | wc -l)" = 6666 ] && echo ok
 ### case dmesg_and_clear expect=ok
 [ "$(dmesg | wc -l)" -ge 3 ] && [ "$(clear | wc -c)" -gt 2 ] && echo ok
+### case dmesg_clears_what_it_shows_and_nothing_else expect=ok
+dmesg -c | grep -q . && [ "$(dmesg | wc -l)" = 0 ] && [ "$(wc -l </var/log/messages)" -ge 3 ] && echo ok
 ### case init_is_process_one expect=ok
 [ "$(cat /proc/1/comm)" = init ] && [ "$(init 2>&1 >/dev/null; echo $?)" != 0 ] && echo ok

@@ -20,6 +20,7 @@ crate::harness::tests![
     two_on_one_core_are_switched_involuntarily: Native,
     a_threads_clock_is_its_own,
     other_processes_clocks_can_be_read,
+    other_processes_clocks_count_no_sleep: Native,
     virtual_timers_leave_the_kernels_time_out: Native,
     timers_measure_a_threads_time,
     timers_of_processor_time_wait_for_work,
@@ -307,6 +308,41 @@ fn every(milliseconds: i64) -> libc::itimerval {
         it_interval: time,
         it_value: time,
     }
+}
+
+fn other_processes_clocks_count_no_sleep() {
+    let pid = spawn(|| {
+        loop {
+            let nap = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 3_000_000,
+            };
+            sys!(nanosleep(&nap, std::ptr::null_mut()));
+        }
+    });
+    let mut its = 0;
+    assert_eq!(sys!(clock_getcpuclockid(pid, &mut its)), 0);
+    let start = clock(libc::CLOCK_MONOTONIC);
+    let (mut last, mut rounds) = (clock(its), 0);
+    while clock(libc::CLOCK_MONOTONIC) - start < Duration::from_secs(2) {
+        let before = clock(libc::CLOCK_MONOTONIC);
+        let (first, second) = (clock(its), clock(its));
+        let passed = clock(libc::CLOCK_MONOTONIC) - before;
+        assert!(
+            first >= last && second >= first,
+            "{last:?}, {first:?}, {second:?}"
+        );
+        // Much less than a nap; Linux looks at the clock of another core, which may lag.
+        let most = passed + Duration::from_millis(1);
+        assert!(
+            second - first <= most,
+            "{first:?}, {second:?} in {passed:?}"
+        );
+        (last, rounds) = (second, rounds + 1);
+    }
+    ok(sys!(kill(pid, libc::SIGKILL)));
+    wait(pid);
+    assert!(rounds > 100);
 }
 
 fn virtual_timers_leave_the_kernels_time_out() {

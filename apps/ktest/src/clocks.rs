@@ -22,6 +22,12 @@ crate::harness::tests![
     random_bytes_differ,
     random_calls_have_rules,
     random_differs_between_processes,
+    a_signal_ends_a_long_random_call: Native,
+    clocks_are_not_set_to_nonsense: Native,
+    setting_the_clock_moves_times_of_day: Native,
+    setting_the_clock_moves_nothing_else: Native,
+    timers_can_be_cancelled_by_setting_the_clock: Native,
+    sleeping_for_work: Native,
 ];
 
 fn now(clock: i32) -> Duration {
@@ -322,4 +328,225 @@ fn random_differs_between_processes() {
     }
     let all: std::collections::HashSet<u64> = numbers.iter().map(|n| n.load(SeqCst)).collect();
     assert_eq!(all.len(), 16);
+}
+
+fn a_signal_ends_a_long_random_call() {
+    const HUGE: usize = 256 << 20;
+    extern "C" fn nothing(_: i32) {}
+    on_signal(
+        libc::SIGALRM,
+        libc::SA_RESTART,
+        nothing as *const () as usize,
+    );
+    let soon = libc::itimerval {
+        it_interval: zeroed(),
+        it_value: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 20_000,
+        },
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let buffer = sys!(mmap(ptr::null_mut(), HUGE, prot, flags, -1, 0));
+    assert_ne!(buffer, libc::MAP_FAILED);
+    ok(sys!(setitimer(libc::ITIMER_REAL, &soon, ptr::null_mut())));
+    let got = ok(sys!(getrandom(buffer, HUGE, 0))) as usize;
+    assert!(got > 0 && got < HUGE, "{got} bytes");
+    // What is short is never cut.
+    let mut page = [0u8; 256];
+    let often = libc::itimerval {
+        it_interval: soon.it_value,
+        it_value: soon.it_value,
+    };
+    ok(sys!(setitimer(libc::ITIMER_REAL, &often, ptr::null_mut())));
+    for _ in 0..2000 {
+        let got = sys!(getrandom(page.as_mut_ptr().cast(), page.len(), 0));
+        assert_eq!(ok(got), 256);
+    }
+}
+
+fn clocks_are_not_set_to_nonsense() {
+    let set = |tv_sec: i64, tv_nsec: i64| {
+        let time = libc::timespec { tv_sec, tv_nsec };
+        sys!(clock_settime(libc::CLOCK_REALTIME, &time))
+    };
+    // Before the start of the machine, and so late that nanoseconds overflow in a lifetime.
+    for (sec, nsec) in [
+        (0, 1),
+        (-1, 0),
+        (0, 1_000_000_000),
+        (9_000_000_000, 0),
+        (i64::MAX, 0),
+    ] {
+        fails(set(sec, nsec), libc::EINVAL);
+    }
+}
+
+/// Elsewhere somebody may need the clock.
+fn is_ours() -> bool {
+    let version = std::fs::read_to_string("/proc/version").unwrap_or_default();
+    version.starts_with("RustOS")
+}
+
+/// Waits of every kind, on the wall clock or for some time; each gives true if it ended as it should.
+fn waits(absolute: bool, time: Duration) -> Vec<(&'static str, Box<dyn Fn() -> bool>)> {
+    let end = move || match absolute {
+        true => spec(now(libc::CLOCK_REALTIME) + time),
+        false => spec(time),
+    };
+    let sleep = move || {
+        let flags = if absolute { libc::TIMER_ABSTIME } else { 0 };
+        let clock = libc::CLOCK_REALTIME;
+        sys!(clock_nanosleep(clock, flags, &end(), ptr::null_mut())) == 0
+    };
+    let futex = move || {
+        let word = std::sync::atomic::AtomicU32::new(0);
+        let (what, time, all) = match absolute {
+            true => (
+                libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME,
+                end(),
+                u32::MAX,
+            ),
+            false => (libc::FUTEX_WAIT, end(), 0),
+        };
+        let what = what | libc::FUTEX_PRIVATE_FLAG;
+        let at = &raw const time;
+        sys!(syscall(libc::SYS_futex, word.as_ptr(), what, 0, at, 0, all)) == -1
+            && errno() == libc::ETIMEDOUT
+    };
+    let value = move || libc::itimerspec {
+        it_interval: zeroed(),
+        it_value: end(),
+    };
+    let timer = move || {
+        block(&[libc::SIGUSR1]);
+        let mut event: libc::sigevent = zeroed();
+        event.sigev_signo = libc::SIGUSR1;
+        let mut timer: libc::timer_t = ptr::null_mut();
+        let clock = libc::CLOCK_REALTIME;
+        ok(sys!(timer_create(clock, &mut event, &mut timer)));
+        let flags = if absolute { libc::TIMER_ABSTIME } else { 0 };
+        ok(sys!(timer_settime(timer, flags, &value(), ptr::null_mut())));
+        sys!(sigwaitinfo(&set_of(&[libc::SIGUSR1]), ptr::null_mut())) == libc::SIGUSR1
+    };
+    let timerfd = move || {
+        let fd = ok(sys!(timerfd_create(libc::CLOCK_REALTIME, 0)));
+        let flags = if absolute { libc::TFD_TIMER_ABSTIME } else { 0 };
+        ok(sys!(timerfd_settime(fd, flags, &value(), ptr::null_mut())));
+        let mut count = 0u64;
+        sys!(read(fd, (&raw mut count).cast(), 8)) == 8 && count == 1
+    };
+    vec![
+        ("clock_nanosleep", Box::new(sleep)),
+        ("a futex", Box::new(futex)),
+        ("a timer", Box::new(timer)),
+        ("a timerfd", Box::new(timerfd)),
+    ]
+}
+
+/// Sets the clock forward or back while children wait, and returns how they end.
+fn set_while_they_wait(absolute: bool, time: Duration, forward: bool) -> Vec<(&'static str, End)> {
+    let by = Duration::from_secs(100_000);
+    let children: Vec<_> = waits(absolute, time)
+        .into_iter()
+        .map(|(name, wait)| (name, spawn(|| i32::from(!wait()))))
+        .collect();
+    for &(_, pid) in &children {
+        until("it waits", || is_asleep(pid));
+    }
+    let at = now(libc::CLOCK_REALTIME);
+    set_clock(if forward { at + by } else { at - by });
+    let ends = children.into_iter().map(|(name, pid)| (name, wait(pid)));
+    let ends = ends.collect();
+    let at = now(libc::CLOCK_REALTIME);
+    set_clock(if forward { at - by } else { at + by });
+    ends
+}
+
+fn setting_the_clock_moves_times_of_day() {
+    if is_ours() {
+        let start = Instant::now();
+        for (name, end) in set_while_they_wait(true, Duration::from_secs(50_000), true) {
+            assert_eq!(end, End::Exit(0), "{name}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+}
+
+fn setting_the_clock_moves_nothing_else() {
+    if is_ours() {
+        let start = Instant::now();
+        for (name, end) in set_while_they_wait(false, Duration::from_secs(2), false) {
+            assert_eq!(end, End::Exit(0), "{name}");
+        }
+        assert!((2..60).contains(&start.elapsed().as_secs()));
+    }
+}
+
+fn timers_can_be_cancelled_by_setting_the_clock() {
+    if !is_ours() {
+        return;
+    }
+    let fd = ok(sys!(timerfd_create(
+        libc::CLOCK_REALTIME,
+        libc::TFD_NONBLOCK
+    )));
+    let at = now(libc::CLOCK_REALTIME);
+    let value = libc::itimerspec {
+        it_interval: zeroed(),
+        it_value: spec(at + Duration::from_secs(50_000)),
+    };
+    let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+    ok(sys!(timerfd_settime(fd, flags, &value, ptr::null_mut())));
+    let mut count = 0u64;
+    let mut read = || sys!(read(fd, (&raw mut count).cast(), 8));
+    fails(read(), libc::EAGAIN);
+    set_clock(now(libc::CLOCK_REALTIME) + Duration::from_secs(1));
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    assert_eq!(ok(sys!(poll(&mut poll, 1, 20_000))), 1);
+    fails(read(), libc::ECANCELED);
+    // Told once; the timer runs on.
+    fails(read(), libc::EAGAIN);
+    set_clock(now(libc::CLOCK_REALTIME) - Duration::from_secs(1));
+}
+
+fn sleeping_for_work() {
+    let work = Duration::from_millis(60);
+    let sleep = |clock: i32, flags: i32, time: Duration| {
+        sys!(clock_nanosleep(clock, flags, &spec(time), ptr::null_mut()))
+    };
+    let clock = libc::CLOCK_PROCESS_CPUTIME_ID;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let load = || done.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !load() {
+                std::hint::spin_loop();
+            }
+        });
+        for _ in 0..3 {
+            let before = now(clock);
+            assert_eq!(sleep(clock, 0, work), 0);
+            assert!(now(clock) - before >= work);
+            let end = now(clock) + work;
+            assert_eq!(sleep(clock, libc::TIMER_ABSTIME, end), 0);
+            assert!(now(clock) >= end);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    // What has been done needs no waiting.
+    assert_eq!(sleep(clock, libc::TIMER_ABSTIME, Duration::ZERO), 0);
+    // Nobody works but the one that waits.
+    assert_eq!(sleep(libc::CLOCK_THREAD_CPUTIME_ID, 0, work), libc::EINVAL);
+    for clock in [
+        libc::CLOCK_MONOTONIC_RAW,
+        libc::CLOCK_REALTIME_COARSE,
+        libc::CLOCK_MONOTONIC_COARSE,
+    ] {
+        assert_eq!(sleep(clock, 0, work), libc::EOPNOTSUPP);
+    }
 }

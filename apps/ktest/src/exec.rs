@@ -30,6 +30,8 @@ crate::harness::tests![
     interpreters_may_be_scripts_but_not_for_ever: Native,
     links_to_programs_run: Native,
     execveat_runs_a_descriptor: Native,
+    scripts_run_by_descriptor: Native,
+    thousands_of_descriptors_are_closed: Native,
     other_threads_end: Native,
     a_thread_that_execs_becomes_the_main_one: Native,
     exec_after_the_main_thread_has_ended: Native,
@@ -316,6 +318,65 @@ fn execveat_runs_a_descriptor() {
     let args = Strings::new(&["ktest", helper::SWITCH, "arguments", "by descriptor"]);
     let text = output_of(|| sys!(fexecve(file.as_raw_fd(), args.as_ptr(), args.as_ptr())));
     assert_eq!(text, "by descriptor\n");
+}
+
+fn scripts_run_by_descriptor() {
+    use std::os::fd::AsRawFd;
+    executable("script", b"#!/bin/sh\necho \"$0\" \"$1\"\n");
+    let args = Strings::new(&["x", "one"]);
+    let file = open("script", libc::O_RDONLY, 0);
+    let text = output_of(|| sys!(fexecve(file.as_raw_fd(), args.as_ptr(), args.as_ptr())));
+    assert_eq!(text, format!("/dev/fd/{} one\n", file.as_raw_fd()));
+    // From a directory that is not the one where the interpreter starts.
+    let directory = open(".", libc::O_RDONLY | libc::O_DIRECTORY, 0);
+    let text = output_of(|| {
+        ok(sys!(chdir(c"/".as_ptr())));
+        sys!(syscall(
+            libc::SYS_execveat,
+            directory.as_raw_fd(),
+            c"script".as_ptr(),
+            args.as_ptr(),
+            args.as_ptr(),
+            0
+        )) as i32
+    });
+    let fd = directory.as_raw_fd();
+    assert_eq!(text, format!("/dev/fd/{fd}/script one\n"));
+    // The interpreter would find nothing.
+    let closed = open("script", libc::O_RDONLY | libc::O_CLOEXEC, 0);
+    fails(
+        sys!(fexecve(closed.as_raw_fd(), args.as_ptr(), args.as_ptr())),
+        libc::ENOENT,
+    );
+}
+
+fn thousands_of_descriptors_are_closed() {
+    let mut limit: libc::rlimit = zeroed();
+    ok(sys!(getrlimit(libc::RLIMIT_NOFILE, &mut limit)));
+    limit.rlim_cur = limit.rlim_max.min(20_100);
+    let open = || {
+        ok(sys!(setrlimit(libc::RLIMIT_NOFILE, &limit)));
+        let (reader, writer) = pipe();
+        std::mem::forget(reader);
+        use std::os::fd::AsRawFd;
+        for _ in 0..limit.rlim_cur - 100 {
+            ok(sys!(fcntl(writer.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 50)));
+        }
+        std::mem::forget(writer);
+    };
+    let text = output_of(|| {
+        open();
+        become_helper(&["state"])
+    });
+    let list = text.lines().find(|line| line.starts_with("open "));
+    assert!(list.is_some_and(|line| !line.contains("50")), "{list:?}");
+    assert_eq!(
+        end_of(|| {
+            open();
+            4
+        }),
+        End::Exit(4)
+    );
 }
 
 fn other_threads_end() {

@@ -24,6 +24,10 @@ crate::harness::tests![
     heap_works_in_the_child,
     child_of_a_thread_has_that_thread_only: Native,
     wild_children_leave_the_parent_alone,
+    clone_takes_any_number_for_the_exit_signal: Native,
+    clone_with_a_pidfd: Native,
+    clone_makes_a_sibling: Native,
+    bad_addresses_for_numbers_do_not_matter: Native,
 ];
 
 fn child_has_a_pid_of_its_own() {
@@ -316,4 +320,76 @@ fn wild_children_leave_the_parent_alone() {
         assert!(matches!(end, End::Signal(_)), "{end:?}");
     }
     assert!(canary.iter().all(|b| *b == 0x5a));
+}
+
+extern "C" fn seven(_: *mut libc::c_void) -> i32 {
+    7
+}
+
+/// `clone` of a process that ends with 7; `word` is where numbers and descriptors go.
+fn clone_seven(flags: i32, word: *mut i32) -> i32 {
+    let stack = vec![0u8; 64 << 10].leak();
+    let top = stack.as_mut_ptr_range().end.cast();
+    let null = std::ptr::null_mut::<libc::c_void>();
+    sys!(clone(seven, top, flags, null, word, null, word))
+}
+
+/// How a cloned child ends, whatever its signal.
+fn wait_all(pid: i32) -> End {
+    let mut status = 0;
+    assert_eq!(ok(sys!(waitpid(pid, &mut status, libc::__WALL))), pid);
+    End::of(status)
+}
+
+fn clone_takes_any_number_for_the_exit_signal() {
+    for signal in [0, libc::SIGCHLD, 65, 100, 127, 128 + 17, 255] {
+        let pid = ok(clone_seven(signal, std::ptr::null_mut()));
+        assert_eq!(wait_all(pid), End::Exit(7), "exit signal {signal}");
+    }
+}
+
+fn clone_with_a_pidfd() {
+    let mut fd = -1;
+    let pid = ok(clone_seven(libc::CLONE_PIDFD | libc::SIGCHLD, &mut fd));
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    assert_eq!(ok(sys!(poll(&mut poll, 1, 20_000))), 1);
+    assert_eq!(wait(pid), End::Exit(7));
+    ok(sys!(close(fd)));
+    // The descriptor and the number would go to one place.
+    fails(
+        clone_seven(
+            libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID | libc::SIGCHLD,
+            &mut fd,
+        ),
+        libc::EINVAL,
+    );
+    // One that was not made leaves nothing behind.
+    let bad = std::ptr::without_provenance_mut(8);
+    fails(
+        clone_seven(libc::CLONE_PIDFD | libc::SIGCHLD, bad),
+        libc::EFAULT,
+    );
+    fails(sys!(fcntl(fd, libc::F_GETFD)), libc::EBADF);
+}
+
+fn clone_makes_a_sibling() {
+    let sibling = shared::<AtomicI32>();
+    let pid = spawn(|| {
+        let made = clone_seven(libc::CLONE_PARENT, std::ptr::null_mut());
+        sibling.store(made, Ordering::SeqCst);
+        i32::from(sys!(waitpid(made, std::ptr::null_mut(), 0)) != -1)
+    });
+    assert_eq!(wait(pid), End::Exit(0), "no child of its own");
+    assert_eq!(wait(sibling.load(Ordering::SeqCst)), End::Exit(7));
+}
+
+fn bad_addresses_for_numbers_do_not_matter() {
+    let flags = libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
+    let bad = std::ptr::without_provenance_mut(8);
+    let pid = ok(clone_seven(flags | libc::SIGCHLD, bad));
+    assert_eq!(wait(pid), End::Exit(7));
 }

@@ -29,6 +29,7 @@ crate::harness::tests![
     wake_op_is_one_step,
     barriers_order_running_threads: Native,
     robust_lists_are_walked: Native,
+    a_robust_word_that_was_being_freed_wakes_one: Native,
     nonsense_is_rejected,
     mutexes_and_conditions_pass_between_processes,
     rwlocks_pass_between_processes,
@@ -78,6 +79,7 @@ fn waiting_times_out() {
 fn absolute_times_are_honoured() {
     let word = AtomicU32::new(1);
     let what = libc::FUTEX_WAIT_BITSET | PRIVATE;
+    let start = Instant::now();
     let mut until: libc::timespec = zeroed();
     ok(sys!(clock_gettime(libc::CLOCK_MONOTONIC, &mut until)));
     until.tv_nsec += 30_000_000;
@@ -86,7 +88,6 @@ fn absolute_times_are_honoured() {
         until.tv_sec += 1;
     }
     let all = u32::MAX as usize;
-    let start = Instant::now();
     fails(
         futex(&word, what, 1, (&raw const until).addr(), [0, all]),
         libc::ETIMEDOUT,
@@ -338,6 +339,29 @@ fn robust_lists_are_walked() {
     assert_ne!(list.word.load(SeqCst) & OWNER_DIED, 0);
 }
 
+fn a_robust_word_that_was_being_freed_wakes_one() {
+    let list = shared::<RobustList>();
+    list.word.store(1, SeqCst);
+    let waiter = spawn(|| {
+        // Woken, though nobody has done so by name.
+        i32::from(wait_on(&list.word, 1, 0, Some(Duration::from_secs(20))) != 0)
+    });
+    until("it waits", || is_asleep(waiter));
+    let child = spawn(|| {
+        let at = ptr::from_ref(list).cast_mut();
+        let entry = at.addr() + std::mem::offset_of!(RobustList, entry);
+        let offset =
+            std::mem::offset_of!(RobustList, word) - std::mem::offset_of!(RobustList, entry);
+        // The list is empty; one entry is on its way out of it.
+        // SAFETY: this process alone uses these fields.
+        unsafe { (*at).head = [at.addr(), offset, entry] };
+        ok(sys!(syscall(libc::SYS_set_robust_list, at, 24)));
+        list.word.store(0, SeqCst);
+        0
+    });
+    assert_eq!((wait(child), wait(waiter)), (End::Exit(0), End::Exit(0)));
+}
+
 fn nonsense_is_rejected() {
     let word = AtomicU32::new(0);
     fails(futex(&word, 99, 0, 0, [0, 0]), libc::ENOSYS);
@@ -355,6 +379,26 @@ fn nonsense_is_rejected() {
     fails(
         sys!(syscall(libc::SYS_futex, odd, what, 0, 0, 0, 0)),
         libc::EINVAL,
+    );
+    let beyond = usize::MAX - 7;
+    let wake = libc::FUTEX_WAKE | PRIVATE;
+    fails(
+        sys!(syscall(libc::SYS_futex, beyond, wake, 1, 0, 0, 0)),
+        libc::EFAULT,
+    );
+    let requeue = libc::FUTEX_REQUEUE | PRIVATE;
+    let other = word.as_ptr().addr();
+    fails(futex(&word, requeue, u32::MAX, 1, [other, 0]), libc::EINVAL);
+    fails(
+        futex(&word, requeue, 1, u32::MAX as usize, [other, 0]),
+        libc::EINVAL,
+    );
+    // An operation that is one, a comparison that is none.
+    let wake_op = libc::FUTEX_WAKE_OP | PRIVATE;
+    let bad_comparison = 1 << 28 | 9 << 24;
+    fails(
+        futex(&word, wake_op, 1, 1, [other, bad_comparison]),
+        libc::ENOSYS,
     );
     // What shared words are depends on what is mapped there.
     let nowhere = 64;

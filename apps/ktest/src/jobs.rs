@@ -15,6 +15,7 @@ crate::harness::tests![
     sigcont_wakes_even_if_ignored,
     kill_ends_a_stopped_process,
     orphaned_stopped_groups_are_hung_up: Native,
+    the_end_of_a_member_may_orphan_its_group: Native,
     priority_is_inherited,
 ];
 
@@ -187,6 +188,37 @@ fn orphaned_stopped_groups_are_hung_up() {
     });
     assert_eq!(wait(middle), End::Exit(0));
     assert_eq!(wait(found.load(SeqCst)), End::Signal(libc::SIGHUP));
+}
+
+fn the_end_of_a_member_may_orphan_its_group() {
+    ok(sys!(prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)));
+    let found = shared::<std::sync::atomic::AtomicI32>();
+    use std::sync::atomic::Ordering::SeqCst;
+    let (reader, writer) = pipe();
+    let leader = spawn(|| {
+        sys!(setsid());
+        let member = spawn(|| {
+            // Its parent leads another group of the session; it has a stopped child in its own.
+            sys!(setpgid(0, 0));
+            let stopped = spawn(|| {
+                sys!(raise(libc::SIGSTOP));
+                1
+            });
+            sys!(waitpid(stopped, std::ptr::null_mut(), libc::WUNTRACED));
+            found.store(stopped, SeqCst);
+            0
+        });
+        wait(member);
+        // Stays, so that it is the member's end that counts.
+        std::io::Write::write_all(&mut &writer, b"x").expect("room");
+        loop {
+            sys!(pause());
+        }
+    });
+    let ended = poll_for(&reader, libc::POLLIN, 20_000);
+    assert_eq!(ended, libc::POLLIN, "the member has ended");
+    assert_eq!(wait(found.load(SeqCst)), End::Signal(libc::SIGHUP));
+    end(leader);
 }
 
 fn priority_is_inherited() {

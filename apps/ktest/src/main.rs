@@ -23,6 +23,7 @@ mod clocks;
 mod connections;
 mod contents;
 mod dates;
+mod delivery;
 mod descriptors;
 mod directories;
 mod ends;
@@ -105,6 +106,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("mounts", mounts::TESTS),
     ("faults", faults::TESTS),
     ("signals", signals::TESTS),
+    ("delivery", delivery::TESTS),
     ("terminals", terminals::TESTS),
     ("ptys", ptys::TESTS),
     ("events", events::TESTS),

@@ -33,6 +33,7 @@ crate::harness::tests![
     writing_takes_the_setuid_bit,
     moved_directories_must_be_writable,
     who_runs_with_other_rights_is_left_alone: Native,
+    the_dumpable_flag_has_two_values,
 ];
 
 const USER: u32 = 4321;
@@ -492,4 +493,18 @@ fn who_runs_with_other_rights_is_left_alone() {
     });
     ok(sys!(kill(target, libc::SIGKILL)));
     wait(target);
+}
+
+fn the_dumpable_flag_has_two_values() {
+    let set = |value: i32| sys!(prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0));
+    let get = || sys!(prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0));
+    for value in [0, 1] {
+        ok(set(value));
+        assert_eq!(get(), value);
+    }
+    // Only the kernel may say more.
+    for value in [2, 3, -1] {
+        fails(set(value), libc::EINVAL);
+    }
+    assert_eq!(get(), 1);
 }

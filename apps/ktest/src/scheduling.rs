@@ -14,6 +14,10 @@ crate::harness::tests![
     affinity_of_another_process_moves_it: Native,
     affinity_is_inherited: Native,
     queued_work_moves_to_idle_cores: Native,
+    interrupts_from_other_cores_cost_nobody_his_turn: Native,
+    who_works_through_children_gets_no_more: Native,
+    niceness_is_a_threads_own: Native,
+    policies_are_checked_and_may_end_with_a_fork: Native,
 ];
 
 fn cores() -> Vec<usize> {
@@ -251,4 +255,117 @@ fn queued_work_moves_to_idle_cores() {
         ok(sys!(kill(pid, libc::SIGKILL)));
         wait(pid);
     }
+}
+
+fn processor_time(pid: i32) -> Duration {
+    let mut clock = 0;
+    assert_eq!(sys!(clock_getcpuclockid(pid, &mut clock)), 0);
+    let mut now: libc::timespec = zeroed();
+    ok(sys!(clock_gettime(clock, &mut now)));
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+fn interrupts_from_other_cores_cost_nobody_his_turn() {
+    let all = cores();
+    let (&first, &last) = (all.first().expect("a core"), all.last().expect("a core"));
+    let pids: Vec<i32> = (0..2).map(|_| spawn(spin_for_ever)).collect();
+    pids.iter().for_each(|&pid| only(pid, first));
+    only(0, last);
+    let had = || [0, 1].map(|n: usize| processor_time(pids[n]).as_millis());
+    let much = || had().iter().max().is_some_and(|&most| most > 800);
+    // Each change of where they may run interrupts the core of the one that runs.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !much() && Instant::now() < deadline {
+        for _ in 0..50 {
+            pids.iter().for_each(|&pid| only(pid, first));
+        }
+    }
+    let had = had();
+    for &pid in &pids {
+        ok(sys!(kill(pid, libc::SIGKILL)));
+        wait(pid);
+    }
+    assert!(had.iter().all(|&ms| ms > 200), "{had:?} ms");
+}
+
+fn who_works_through_children_gets_no_more() {
+    only(0, cores()[0]);
+    let spinner = spawn(spin_for_ever);
+    let before = processor_time(spinner);
+    // What a shell does: short work, each in a child of its own.
+    let used = || {
+        let mut usage: libc::rusage = zeroed();
+        ok(sys!(getrusage(libc::RUSAGE_CHILDREN, &mut usage)));
+        let time = usage.ru_utime;
+        Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while used() < Duration::from_millis(1000) && Instant::now() < deadline {
+        let work = || {
+            let end = Duration::from_millis(2);
+            while processor_time(0) < end {
+                std::hint::black_box((0..1000).fold(0u64, |a, n| std::hint::black_box(a ^ n)));
+            }
+            0
+        };
+        assert_eq!(end_of(work), End::Exit(0));
+    }
+    let (children, spun) = (used(), processor_time(spinner) - before);
+    ok(sys!(kill(spinner, libc::SIGKILL)));
+    wait(spinner);
+    assert!(
+        spun * 3 > children,
+        "{children:?} in children, {spun:?} for the other"
+    );
+    assert!(
+        children * 20 > spun,
+        "{children:?} in children, {spun:?} for the other"
+    );
+}
+
+fn niceness_is_a_threads_own() {
+    let process = libc::PRIO_PROCESS as _;
+    let own = sys!(getpid());
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let tid = sys!(syscall(libc::SYS_gettid)) as u32;
+            ok(sys!(setpriority(process, tid, 9)));
+            (
+                sys!(getpriority(process, tid)),
+                sys!(getpriority(process, 0)),
+            )
+        });
+        assert_eq!(thread.join().expect("no panic"), (9, 9));
+    });
+    assert_eq!(sys!(getpriority(process, own as u32)), 0);
+    fails(sys!(setpriority(process, u32::MAX, 5)), libc::ESRCH);
+    fails(sys!(getpriority(process, u32::MAX)), libc::ESRCH);
+}
+
+fn policies_are_checked_and_may_end_with_a_fork() {
+    const RESET_ON_FORK: i32 = 0x4000_0000;
+    let parameter = 0i32;
+    let set = |policy: i32| {
+        sys!(syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            policy,
+            &raw const parameter
+        ))
+    };
+    let get = || sys!(syscall(libc::SYS_sched_getscheduler, 0)) as i32;
+    for policy in [4, 0x1_0000, 0x2000_0000, -1] {
+        fails(set(policy), libc::EINVAL);
+    }
+    in_child(|| {
+        ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, -3)));
+        ok(set(libc::SCHED_BATCH | RESET_ON_FORK));
+        assert_eq!(get(), libc::SCHED_BATCH | RESET_ON_FORK);
+        let end = end_of(|| {
+            let nice = sys!(getpriority(libc::PRIO_PROCESS as _, 0));
+            i32::from(get() != libc::SCHED_BATCH || nice != 0)
+        });
+        assert_eq!(end, End::Exit(0));
+        assert_eq!(get(), libc::SCHED_BATCH | RESET_ON_FORK);
+    });
 }

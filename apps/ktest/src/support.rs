@@ -181,6 +181,16 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a process waits for something: its main thread does.
+pub fn is_asleep(pid: i32) -> bool {
+    is_thread_asleep(pid, pid)
+}
+
+pub fn is_thread_asleep(pid: i32, tid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat"));
+    stat.is_ok_and(|text| text.contains(") S "))
+}
+
 /// What poll(2) says of one descriptor, without waiting.
 pub fn poll_now(file: &impl AsRawFd, events: i16) -> i16 {
     poll_for(file, events, 0)

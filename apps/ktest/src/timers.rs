@@ -16,6 +16,11 @@ crate::harness::tests![
     posix_timers_are_deleted,
     posix_timer_errors,
     timers_are_not_inherited,
+    each_timer_sends_a_signal_of_its_own: Native,
+    a_timer_without_a_signal_can_be_asked: Native,
+    timers_whose_signals_wait_cost_nothing: Native,
+    ignored_timers_cost_little: Native,
+    what_is_ignored_for_a_while_comes_again: Native,
 ];
 
 static COUNT: AtomicI32 = AtomicI32::new(0);
@@ -230,4 +235,115 @@ fn timers_are_not_inherited() {
         ok(sys!(getitimer(libc::ITIMER_REAL, &mut now)));
         assert_eq!((now.it_value.tv_sec, now.it_value.tv_usec), (0, 0));
     });
+}
+
+fn each_timer_sends_a_signal_of_its_own() {
+    block(&[libc::SIGUSR1]);
+    ok(sys!(raise(libc::SIGUSR1)));
+    for value in [3, 4, 5] {
+        set(create(libc::SIGUSR1, value), value as i64, 0);
+    }
+    let mut values = Vec::new();
+    while values.len() < 4 {
+        let mut info: libc::siginfo_t = zeroed();
+        ok(sys!(sigwaitinfo(&set_of(&[libc::SIGUSR1]), &mut info)));
+        if info.si_code == libc::SI_TIMER {
+            // SAFETY: a timer's signal carries its value.
+            values.push(unsafe { info.si_value().sival_ptr.addr() });
+        } else {
+            values.push(0);
+        }
+    }
+    values.sort_unstable();
+    assert_eq!(values, [0, 3, 4, 5]);
+}
+
+/// A timer that signals nobody.
+fn silent() -> libc::timer_t {
+    let mut event: libc::sigevent = zeroed();
+    event.sigev_notify = libc::SIGEV_NONE;
+    let mut timer: libc::timer_t = ptr::null_mut();
+    ok(sys!(timer_create(
+        libc::CLOCK_MONOTONIC,
+        &mut event,
+        &mut timer
+    )));
+    timer
+}
+
+fn left(timer: libc::timer_t) -> Duration {
+    let mut now: libc::itimerspec = zeroed();
+    ok(sys!(timer_gettime(timer, &mut now)));
+    Duration::new(now.it_value.tv_sec as u64, now.it_value.tv_nsec as u32)
+}
+
+fn a_timer_without_a_signal_can_be_asked() {
+    let (once, again) = (silent(), silent());
+    set(once, 30, 0);
+    set(again, 30, 1000);
+    assert!((1..=30).contains(&left(once).as_millis()));
+    until("the one is over", || left(once).is_zero());
+    until("the other has begun its period", || {
+        left(again).as_millis() > 30
+    });
+    assert!(left(again).as_millis() <= 1000);
+}
+
+/// Makes many timers of one signal that run out as often as can be, and computes for a while.
+fn compute_among_timers(signal: i32) {
+    const MANY: usize = 3000;
+    let shortest = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1,
+    };
+    let value = libc::itimerspec {
+        it_interval: shortest,
+        it_value: shortest,
+    };
+    for n in 0..MANY {
+        let timer = if n % 2 == 0 {
+            create(signal, n)
+        } else {
+            silent()
+        };
+        ok(sys!(timer_settime(timer, 0, &value, ptr::null_mut())));
+    }
+    let start = Instant::now();
+    let mut work = 0u64;
+    for n in 0..20_000_000u64 {
+        work = std::hint::black_box(work ^ n);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?} for so little",
+        start.elapsed()
+    );
+}
+
+fn timers_whose_signals_wait_cost_nothing() {
+    block(&[libc::SIGUSR1]);
+    compute_among_timers(libc::SIGUSR1);
+}
+
+fn ignored_timers_cost_little() {
+    on_signal(libc::SIGUSR1, 0, libc::SIG_IGN);
+    compute_among_timers(libc::SIGUSR1);
+}
+
+fn what_is_ignored_for_a_while_comes_again() {
+    block(&[libc::SIGUSR1]);
+    let timer = create(libc::SIGUSR1, 0);
+    set(timer, 1, 1);
+    let pending = || {
+        let mut set = set_of(&[]);
+        ok(sys!(sigpending(&mut set)));
+        sys!(sigismember(&set, libc::SIGUSR1)) == 1
+    };
+    until("it waits", pending);
+    // Dropped, and ignored from now on.
+    on_signal(libc::SIGUSR1, 0, libc::SIG_IGN);
+    unblock(&[libc::SIGUSR1]);
+    sleep_ms(10);
+    count_on(libc::SIGUSR1);
+    until("it comes again", || COUNT.load(SeqCst) > 2);
 }

@@ -26,6 +26,10 @@ crate::harness::tests![
     usage_of_children_adds_up,
     exit_runs_atexit_and_underscore_exit_does_not,
     wait_by_pidfd: Native,
+    a_zombie_is_no_reason_to_wait_for_stops,
+    two_who_look_find_a_zombie_each: Native,
+    a_pidfd_is_of_its_process: Native,
+    adopted_children_end_as_usual: Native,
 ];
 
 fn status_is_the_low_eight_bits() {
@@ -412,4 +416,129 @@ fn wait_by_pidfd() {
         sys!(wait4(pid, &mut status, 0, ptr::null_mut())),
         libc::ECHILD,
     );
+}
+
+fn a_zombie_is_no_reason_to_wait_for_stops() {
+    let pid = spawn(|| 3);
+    let mut info: libc::siginfo_t = zeroed();
+    // Left there, so that it is a zombie for sure.
+    ok(sys!(waitid(
+        libc::P_PID,
+        pid as u32,
+        &mut info,
+        libc::WEXITED | libc::WNOWAIT
+    )));
+    for options in [
+        libc::WSTOPPED,
+        libc::WCONTINUED,
+        libc::WSTOPPED | libc::WNOHANG,
+    ] {
+        fails(
+            sys!(waitid(libc::P_ALL, 0, &mut info, options)),
+            libc::ECHILD,
+        );
+    }
+    assert_eq!(wait(pid), End::Exit(3));
+}
+
+fn two_who_look_find_a_zombie_each() {
+    for _ in 0..200 {
+        let pids = [spawn(|| 1), spawn(|| 2)];
+        for pid in pids {
+            let mut info: libc::siginfo_t = zeroed();
+            ok(sys!(waitid(
+                libc::P_PID,
+                pid as u32,
+                &mut info,
+                libc::WEXITED | libc::WNOWAIT
+            )));
+        }
+        let barrier = std::sync::Barrier::new(2);
+        let look = || {
+            barrier.wait();
+            ok(sys!(waitpid(-1, ptr::null_mut(), libc::WNOHANG)))
+        };
+        let mut found = std::thread::scope(|scope| {
+            let other = scope.spawn(look);
+            [look(), other.join().expect("no panic")]
+        });
+        found.sort_unstable();
+        assert_eq!(found, pids);
+    }
+}
+
+fn a_pidfd_is_of_its_process() {
+    let nonblocking = libc::PIDFD_NONBLOCK as i32;
+    let pid = spawn(|| {
+        loop {
+            sys!(pause());
+        }
+    });
+    let fd = ok(sys!(syscall(libc::SYS_pidfd_open, pid, nonblocking))) as i32;
+    assert_ne!(ok(sys!(fcntl(fd, libc::F_GETFL))) & libc::O_NONBLOCK, 0);
+    let name = std::fs::read_link(format!("/proc/self/fd/{fd}")).expect("a link");
+    assert_eq!(name.to_str(), Some("anon_inode:[pidfd]"));
+    let null = ptr::null::<libc::siginfo_t>();
+    let send = |signal: i32, flags: u32| {
+        sys!(syscall(
+            libc::SYS_pidfd_send_signal,
+            fd,
+            signal,
+            null,
+            flags
+        ))
+    };
+    fails(send(0, 1 << 20), libc::EINVAL);
+    fails(send(65, 0), libc::EINVAL);
+    ok(send(0, 0));
+    let all = libc::POLLIN | libc::POLLRDNORM;
+    // SAFETY: the test's own descriptor.
+    let file = unsafe { <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+    assert_eq!(poll_now(&file, all), 0);
+    // Where waiting is not wanted, waiting by it is refused.
+    let mut info: libc::siginfo_t = zeroed();
+    fails(
+        sys!(waitid(libc::P_PIDFD, fd as u32, &mut info, libc::WEXITED)),
+        libc::EAGAIN,
+    );
+    ok(send(libc::SIGTERM, 0));
+    assert_eq!(poll_for(&file, all, 20_000), all);
+    // A zombie is there; who has been waited for is not.
+    ok(send(0, 0));
+    assert_eq!(wait(pid), End::Signal(libc::SIGTERM));
+    fails(send(0, 0), libc::ESRCH);
+    assert_eq!(poll_now(&file, all) & libc::POLLIN, libc::POLLIN);
+}
+
+fn adopted_children_end_as_usual() {
+    ok(sys!(prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)));
+    use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+    let orphan = shared::<AtomicI32>();
+    let (reader, writer) = pipe();
+    extern "C" fn linger(reader: *mut libc::c_void) -> i32 {
+        let mut byte = 0u8;
+        i32::from(sys!(read(reader.addr() as i32, (&raw mut byte).cast(), 1)) != 0)
+    }
+    let middle = spawn(|| {
+        // Its maker would hear of its end by another signal.
+        let stack = vec![0u8; 64 << 10].leak();
+        let reader = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        sys!(close(std::os::fd::AsRawFd::as_raw_fd(&writer)));
+        orphan.store(
+            sys!(clone(
+                linger,
+                stack.as_mut_ptr_range().end.cast(),
+                libc::SIGUSR1,
+                ptr::without_provenance_mut(reader as usize)
+            )),
+            SeqCst,
+        );
+        0
+    });
+    assert_eq!(wait(middle), End::Exit(0));
+    // As SIGUSR1 it would end us.
+    drop(writer);
+    let pid = orphan.load(SeqCst);
+    assert!(pid > 0);
+    assert_eq!(wait(pid), End::Exit(0));
 }

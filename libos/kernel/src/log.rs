@@ -3,6 +3,7 @@
 use crate::base::SpinLock;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Severity, as syslog(3) numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -17,12 +18,14 @@ pub enum Level {
 }
 
 /// Bytes of log kept; the oldest lines go first. In the kernel's own image: what is said about a want of memory must not need any.
-const CAPACITY: usize = 64 * 1024;
+pub const CAPACITY: usize = 64 * 1024;
 /// Bytes of a line; what is longer is cut.
 pub const LINE: usize = 1000;
-
 /// Bytes of the level before a line: `<6>`.
 const PREFIX: usize = 3;
+/// A place in the source writes so many lines, but for errors, in so many nanoseconds: programs can make it write any number.
+const BURST: u32 = 10;
+const WINDOW: u64 = 5_000_000_000;
 
 /// Leaf lock.
 static RING: SpinLock<Ring> = SpinLock::new(Ring {
@@ -31,6 +34,7 @@ static RING: SpinLock<Ring> = SpinLock::new(Ring {
     len: 0,
     gone: Place { byte: 0, line: 0 },
     lines: 0,
+    cleared: 0,
 });
 
 struct Ring {
@@ -42,6 +46,8 @@ struct Ring {
     gone: Place,
     /// Whole lines that ever came.
     lines: u64,
+    /// How many of the oldest bytes syslog(2) shows no more.
+    cleared: usize,
 }
 
 /// A place in the log, counted from its beginning, which may be gone.
@@ -78,6 +84,7 @@ impl Ring {
         self.gone.line += lines as u64;
         self.start = (self.start + cut) % CAPACITY;
         self.len -= cut;
+        self.cleared = self.cleared.saturating_sub(cut);
     }
 
     fn line_at(&self, place: Place, line: &mut [u8]) -> At {
@@ -127,14 +134,29 @@ impl Write for Line {
 
 /// Everything the ring holds, oldest first: lines of the form `<level>[seconds.micros] text`. Nothing if memory is short.
 pub fn contents() -> Vec<u8> {
+    collect(|_| 0)
+}
+
+/// As [`contents`], as far as it came after [`clear`].
+pub fn since_cleared() -> Vec<u8> {
+    collect(|ring| ring.cleared)
+}
+
+/// syslog(2) shows only what comes from now on.
+pub fn clear() {
+    let mut ring = RING.lock();
+    ring.cleared = ring.len;
+}
+
+fn collect(from: impl Fn(&Ring) -> usize) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let ring = RING.lock();
         let len = ring.len;
         if len <= all.capacity() {
-            let (a, b) = ring.parts();
-            all.extend_from_slice(a);
-            all.extend_from_slice(b);
+            let ((a, b), from) = (ring.parts(), from(&ring));
+            all.extend_from_slice(&a[from.min(a.len())..]);
+            all.extend_from_slice(&b[from.saturating_sub(a.len())..]);
             return all;
         }
         drop(ring);
@@ -175,9 +197,54 @@ pub fn line_at(place: Place, line: &mut [u8; LINE + PREFIX]) -> At {
     RING.lock().line_at(place, line)
 }
 
+/// A place in the source that writes to the log.
+pub struct Site {
+    /// When its window began, ns, and how often it has wanted to write since.
+    began: AtomicU64,
+    count: AtomicU32,
+}
+
+impl Site {
+    #[expect(clippy::new_without_default, reason = "only the macro makes them")]
+    pub const fn new() -> Self {
+        Site {
+            began: AtomicU64::new(0),
+            count: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether it may write, and how many lines it was refused in the window that has ended.
+    fn may_write(&self, now: u64) -> Option<u32> {
+        if now.saturating_sub(self.began.load(Ordering::Relaxed)) > WINDOW {
+            self.began.store(now, Ordering::Relaxed);
+            let before = self.count.swap(1, Ordering::Relaxed);
+            return Some(before.saturating_sub(BURST));
+        }
+        let before = self.count.load(Ordering::Relaxed);
+        self.count
+            .store(before.saturating_add(1), Ordering::Relaxed);
+        (before < BURST).then_some(0)
+    }
+}
+
 #[doc(hidden)]
-pub fn write(level: Level, args: core::fmt::Arguments<'_>) {
+pub fn write(level: Level, site: &Site, args: core::fmt::Arguments<'_>) {
     let now = crate::time::monotonic_ns();
+    if level >= Level::Warn {
+        match site.may_write(now) {
+            None => return,
+            Some(0) => {}
+            Some(n) => write_line(
+                level,
+                now,
+                format_args!("{n} lines like the next were left out"),
+            ),
+        }
+    }
+    write_line(level, now, args);
+}
+
+fn write_line(level: Level, now: u64, args: core::fmt::Arguments<'_>) {
     let mut line = Line {
         bytes: [0; LINE],
         len: 0,
@@ -200,9 +267,10 @@ pub fn write(level: Level, args: core::fmt::Arguments<'_>) {
 /// Writes one line to the kernel log: `klog!(Info, "…", …)`.
 #[macro_export]
 macro_rules! klog {
-    ($level:ident, $($arg:tt)*) => {
-        $crate::log::write($crate::log::Level::$level, format_args!($($arg)*))
-    };
+    ($level:ident, $($arg:tt)*) => {{
+        static SITE: $crate::log::Site = $crate::log::Site::new();
+        $crate::log::write($crate::log::Level::$level, &SITE, format_args!($($arg)*))
+    }};
 }
 
 #[cfg(test)]
@@ -217,6 +285,7 @@ mod tests {
             len: 0,
             gone: Place { byte: 0, line: 0 },
             lines: 0,
+            cleared: 0,
         };
         let line = |n: usize| format!("{n:0width$}\n", width = n % 700 + 1).into_bytes();
         let mut all = Vec::new();
@@ -253,5 +322,15 @@ mod tests {
             ..ring.gone
         };
         assert_eq!(ring.line_at(before, &mut bytes), At::Gone);
+    }
+
+    #[test]
+    fn a_place_that_writes_too_often_is_heard_now_and_then() {
+        let site = Site::new();
+        let heard = (0..100).filter(|_| site.may_write(1).is_some()).count();
+        assert_eq!(heard, BURST as usize);
+        assert_eq!(site.may_write(WINDOW + 1), Some(90));
+        assert_eq!(site.may_write(WINDOW + 2), Some(0));
+        assert_eq!(site.may_write(3 * WINDOW), Some(0));
     }
 }

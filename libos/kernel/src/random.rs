@@ -1,5 +1,5 @@
 //! The random number generator behind `getrandom` and `/dev/urandom`: ChaCha20 (RFC 8439) keyed from what the machine offers
-//! (the boot loader's seed in the device tree, the core's RNDR, counters), rekeyed with its own output after every request.
+//! (the boot loader's seed in the device tree, a counter), rekeyed with its own output after every request.
 
 use crate::base::SpinLock;
 

@@ -1,11 +1,12 @@
 //! The one list of operations: Linux/arm64 number, name, function.
 //!
-//! From each line come the symbol `os_<name>` that the libc calls (the direct door) and the entry in [`TABLE`] (the trap door).
-//! The doors contain no behaviour: they turn registers into typed arguments and a `Result` into Linux's negative errno.
+//! From each line comes the symbol `os_<name>` that the libc calls (the direct door); the numbers are for a trap door, which is not
+//! built. A door contains no behaviour: it turns registers into typed arguments and a `Result` into Linux's negative errno.
 
 use crate::base::{Errno, Result};
 use crate::user::UserPtr;
 use crate::{fs, ipc, memory, process, time};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// An argument register as the type that an operation takes.
 pub trait Argument {
@@ -57,9 +58,6 @@ pub fn encode(result: Result<usize>) -> isize {
     }
 }
 
-/// An entry of the table: six argument registers to the value of x0.
-pub type Entry = extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;
-
 macro_rules! door_symbol {
     ($name:ident) => {
         core::arch::global_asm!(
@@ -106,21 +104,20 @@ macro_rules! surface {
                 }
             )*
         }
-
-        /// Every operation by Linux/arm64 number; numbers above 1000 are RustOS's own.
-        pub static LIST: &[(u16, &str, Entry)] = &[$(($number, stringify!($name), entries::$name as Entry)),*];
     };
 }
 
-/// Says once per call that an operation is missing, and by which name.
-fn missing(name: &str) -> Result<usize> {
-    klog!(
-        Warn,
-        "{}[{}]: {} is not built",
-        alloc::string::String::from_utf8_lossy(&process::current().process().comm()),
-        process::current().tid(),
-        name
-    );
+/// Says once of each operation that it is missing, and who asked first.
+fn missing(name: &str, said: &AtomicBool) -> Result<usize> {
+    if !said.swap(true, Ordering::Relaxed) {
+        klog!(
+            Err,
+            "{}[{}]: {} is not built",
+            process::current().process().comm().escape_ascii(),
+            process::current().tid(),
+            name
+        );
+    }
     Err(Errno::ENOSYS)
 }
 
@@ -128,7 +125,10 @@ macro_rules! not_built {
     ($($name:ident)*) => {
         mod absent {
             use super::*;
-            $(pub fn $name() -> Result<usize> { missing(stringify!($name)) })*
+            $(pub fn $name() -> Result<usize> {
+                static SAID: AtomicBool = AtomicBool::new(false);
+                missing(stringify!($name), &SAID)
+            })*
         }
     };
 }

@@ -61,7 +61,7 @@ macro_rules! unnumbered {
 unnumbered!("fork");
 unnumbered!("spawn");
 
-// Neither of these may touch the program's stack: the signal frame lies at its top, the new thread
+// These cannot use the program's stack as `__door` does: the signal frame lies at its top, the new thread
 // has another one, and the stack that a detached thread unmaps is its own.
 global_asm!(
     ".macro DOOR op",
@@ -90,16 +90,25 @@ global_asm!(
     ".type __libc_clone, %function",
     "__libc_clone:",
     ".cfi_startproc",
-    "stp x29, x30, [sp, #-16]!",
-    ".cfi_def_cfa_offset 16",
-    ".cfi_offset x29, -16",
-    ".cfi_offset x30, -8",
+    "stp x29, x30, [sp, #-64]!",
+    ".cfi_def_cfa_offset 64",
+    ".cfi_offset x29, -64",
+    ".cfi_offset x30, -56",
     "mov x29, sp",
     "stp x5, x6, [x1, #-16]!",
-    "DOOR clone",
+    "stp x0, x1, [sp, #16]",
+    "stp x2, x3, [sp, #32]",
+    "str x4, [sp, #48]",
+    "2: DOOR clone",
     "cbz x0, 1f",
-    "ldp x29, x30, [sp], #16",
+    "cmn x0, #512",
+    "b.eq 3f",
+    "ldp x29, x30, [sp], #64",
     "ret",
+    "3: ldp x0, x1, [sp, #16]",
+    "ldp x2, x3, [sp, #32]",
+    "ldr x4, [sp, #48]",
+    "b 2b",
     ".cfi_undefined x30",
     "1: ldp x1, x0, [sp], #16",
     "mov x29, xzr",

@@ -21,6 +21,7 @@ pub const GROUPS: &[(&str, TestKind)] = &[
     ("exec", TestKind::Kernel),
     ("spawn", TestKind::Kernel),
     ("signals", TestKind::Kernel),
+    ("delivery", TestKind::Kernel),
     ("threads", TestKind::Kernel),
     ("pthreads", TestKind::Kernel),
     ("ends", TestKind::Kernel),

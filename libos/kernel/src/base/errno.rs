@@ -25,7 +25,8 @@ macro_rules! errnos {
 }
 
 // `ERESTARTSYS` never reaches a program: a call that a signal interrupted returns it, and the way out of the door
-// turns it into EINTR or a restart (signal(7), "Interruption of system calls").
+// turns it into EINTR or a restart (signal(7), "Interruption of system calls"). `ERESTARTNOINTR` is always a restart; who returns it
+// has set a flag of the thread, so that the long way out is taken.
 errnos! {
     EPERM = 1,
     ENOENT = 2,
@@ -93,4 +94,5 @@ errnos! {
     EINPROGRESS = 115,
     ECANCELED = 125,
     ERESTARTSYS = 512,
+    ERESTARTNOINTR = 513,
 }

@@ -11,6 +11,9 @@ use super::lockdep;
 /// Atomics, by a name that the model checker's can take the place of.
 pub use core::sync::atomic;
 
+/// What a loop does that waits for another core; the model checker has its own.
+pub use core::hint::spin_loop as relax;
+
 /// Initialised once, on first use or explicitly.
 pub type Once<T> = spin::Once<T>;
 

@@ -7,12 +7,8 @@ use super::path::Path;
 use super::walk::Scope;
 use crate::base::Result;
 use crate::process::held::with_context;
-use crate::process::{Credentials, Pid, current, signal};
+use crate::process::{Credentials, Pid, current, limits, signal};
 use alloc::sync::Arc;
-
-const RLIMIT_FSIZE: u32 = 1;
-const RLIMIT_NOFILE: u32 = 7;
-const SIGXFSZ: i32 = 25;
 
 pub fn credentials() -> Arc<Credentials> {
     current().process().creds()
@@ -33,18 +29,21 @@ pub fn file(fd: i32) -> Result<Arc<File>> {
 
 /// `RLIMIT_NOFILE`: no descriptor at or above this.
 pub fn open_file_limit() -> u64 {
-    current().process().rlimit(RLIMIT_NOFILE)
+    current().process().rlimit(limits::NOFILE)
 }
 
 /// `RLIMIT_FSIZE`: no byte of a file at or past this.
 pub fn file_size_limit() -> u64 {
-    current().process().rlimit(RLIMIT_FSIZE)
+    current().process().rlimit(limits::FSIZE)
 }
 
 /// A write past `limit` was refused: `SIGXFSZ`, unless it was the file system's own limit.
 pub fn over_file_size_limit(limit: u64) {
     if limit < super::ramfs::SIZE_MAX {
-        signal::send_to_process(current().process(), signal::SigInfo::kernel(SIGXFSZ));
+        signal::send_to_process(
+            current().process(),
+            signal::SigInfo::kernel(signal::SIGXFSZ),
+        );
     }
 }
 

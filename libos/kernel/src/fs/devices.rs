@@ -43,6 +43,7 @@ fn fill(
             if current().signal_pending() {
                 break;
             }
+            crate::process::scheduler::give_way();
         }
     }
     Ok(done)

@@ -198,45 +198,54 @@ impl FdTable {
         }
     }
 
-    /// Descriptors in use, in ascending order.
+    /// Descriptors in use, in ascending order. None if memory is short.
     pub fn list(&self) -> Vec<i32> {
         let inner = self.inner.lock();
-        let used = |fd: &i32| inner.slot(*fd).is_some();
-        (0..inner.len() as i32).filter(used).collect()
+        let used = || (0..inner.len() as i32).filter(|fd| inner.slot(*fd).is_some());
+        let mut list = Vec::new();
+        if list.try_reserve_exact(used().count()).is_ok() {
+            list.extend(used());
+        }
+        list
     }
 
-    /// Takes out every descriptor of `first..=last` that `which` accepts, for the caller to close.
-    pub fn take_range(
-        &self,
-        first: usize,
-        last: usize,
-        which: impl Fn(OnExec) -> bool,
-    ) -> Vec<Arc<File>> {
-        let mut inner = self.inner.lock();
-        let mut taken = Vec::new();
-        let end = last.saturating_add(1).min(inner.len());
-        for fd in first..end {
-            let slot = inner.get_mut(fd);
-            if let Some(slot) = slot.and_then(|s| s.take_if(|s| which(s.on_exec))) {
-                taken.push(slot.file);
-                inner.first_free = inner.first_free.min(fd);
+    /// Closes every descriptor of `first..=last` that `which` accepts, some at a time: that wants no memory, and files go with no
+    /// lock held.
+    pub fn close_where(&self, first: usize, last: usize, which: impl Fn(OnExec) -> bool) {
+        let mut next = first;
+        loop {
+            let mut batch = [const { None }; 16];
+            let mut taken = 0;
+            {
+                let mut inner = self.inner.lock();
+                let end = last.saturating_add(1).min(inner.len());
+                while next < end && taken < batch.len() {
+                    let slot = inner.get_mut(next);
+                    if let Some(slot) = slot.and_then(|s| s.take_if(|s| which(s.on_exec))) {
+                        batch[taken] = Some(slot);
+                        taken += 1;
+                        inner.first_free = inner.first_free.min(next);
+                    }
+                    next += 1;
+                }
+            }
+            for slot in batch[..taken].iter_mut().filter_map(Option::take) {
+                super::close_file(slot.file);
+            }
+            if taken < batch.len() {
+                return;
             }
         }
-        taken
     }
 
     /// `exec`: closes what is marked so. The table must not be shared by then.
     pub fn close_on_exec(&self) {
-        for file in self.take_range(0, usize::MAX - 1, |on_exec| on_exec == OnExec::Close) {
-            super::close_file(file);
-        }
+        self.close_where(0, usize::MAX, |on_exec| on_exec == OnExec::Close);
     }
 
     /// The process is gone: closes everything.
     pub fn close_all(&self) {
-        for file in self.take_range(0, usize::MAX - 1, |_| true) {
-            super::close_file(file);
-        }
+        self.close_where(0, usize::MAX, |_| true);
     }
 }
 
@@ -335,7 +344,7 @@ mod tests {
         assert_eq!(table.check_room(8), Err(Errno::EMFILE));
         assert_eq!(child.list(), [0, 2, 5]);
         table.set_on_exec(3, OnExec::Close).unwrap();
-        table.take_range(0, 100, |o| o == OnExec::Close);
+        table.close_where(0, 100, |o| o == OnExec::Close);
         assert_eq!(table.get(3).err(), Some(Errno::EBADF));
         assert_eq!(table.get(-1).err(), Some(Errno::EBADF));
     }
@@ -362,7 +371,26 @@ mod tests {
         let child = table.fork().unwrap();
         let all = [0, 1, 65535, 65536, 65537, last];
         assert_eq!((table.list(), child.list()), (all.to_vec(), all.to_vec()));
-        assert_eq!(table.take_range(65536, MOST, |_| true).len(), 3);
+        table.close_where(65536, MOST, |_| true);
+        assert_eq!(table.list(), [0, 1, 65535]);
         assert!(table.get(last).is_err() && child.get(last).is_ok());
+    }
+
+    #[test]
+    fn more_than_a_batch_is_closed_and_nothing_else() {
+        let w = World::new();
+        let table = FdTable::new();
+        for n in 0..100 {
+            let file = w.open("/", OpenFlags::DIRECTORY).unwrap();
+            let on_exec = OnExec::from_flag(n % 4 != 0);
+            table.insert_from(0, file, on_exec, 100).unwrap();
+        }
+        table.close_where(10, 89, |o| o == OnExec::Close);
+        let kept = |fd: &i32| !(10..90).contains(fd) || fd % 4 == 0;
+        assert_eq!(table.list(), (0..100).filter(kept).collect::<Vec<_>>());
+        table.close_on_exec();
+        assert_eq!(table.list().len(), 25);
+        table.close_all();
+        assert_eq!(table.list(), []);
     }
 }

@@ -5,16 +5,16 @@ use crate::base::{Errno, Result};
 use crate::fs::{File, PollEvents};
 use crate::process::current;
 use crate::process::held::hold_each;
+use crate::process::limits::NOFILE;
 use crate::process::signal::SigSet;
 use crate::process::signal::sys::{clear_temporary_mask, set_temporary_mask};
 use crate::process::wait::{PollTable, wait_many};
+use crate::time::sys::nanoseconds;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_raw_sys::general::{__kernel_timespec, pollfd};
-
-const RLIMIT_NOFILE: u32 = 7;
 
 /// Reports that nobody needs to ask for.
 const ALWAYS: PollEvents = PollEvents::ERR
@@ -48,13 +48,7 @@ impl Timeout {
             return Ok(Timeout::Forever);
         };
         let t = timeout.read()?;
-        if t.tv_sec < 0 || !(0..1_000_000_000).contains(&t.tv_nsec) {
-            return Err(Errno::EINVAL);
-        }
-        let ns = (t.tv_sec as u64)
-            .saturating_mul(1_000_000_000)
-            .saturating_add(t.tv_nsec as u64);
-        Ok(Self::for_ns(ns))
+        Ok(Self::for_ns(nanoseconds([t.tv_sec, t.tv_nsec])?))
     }
 
     pub fn for_ns(ns: u64) -> Timeout {
@@ -155,7 +149,7 @@ pub fn sys_ppoll(
     mask: UserPtr<SigSet>,
     mask_size: usize,
 ) -> Result<usize> {
-    if count as u64 > current().process().rlimit(RLIMIT_NOFILE) {
+    if count as u64 > current().process().rlimit(NOFILE) {
         return Err(Errno::EINVAL);
     }
     let timeout = resumed(Timeout::read(timeout)?);

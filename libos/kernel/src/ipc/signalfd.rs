@@ -5,7 +5,7 @@ use crate::base::{Errno, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{File, FileOps, PollEvents};
 use crate::process::current;
-use crate::process::signal::{SigInfo, SigSet};
+use crate::process::signal::{SigInfo, SigSet, send};
 use crate::process::wait::PollTable;
 use crate::user::{Buffer, UserPtr};
 use alloc::string::String;
@@ -30,9 +30,7 @@ impl SignalFd {
     /// Takes the next signal of the caller's.
     fn take(&self) -> Option<SigInfo> {
         let blocked = SigSet(!self.set.lock().0);
-        let me = current();
-        let own = me.signals.lock().pending.pop(blocked);
-        own.or_else(|| me.process().signals.pending.lock().pop(blocked))
+        send::take(current(), blocked)
     }
 }
 

@@ -7,9 +7,10 @@ use super::caller;
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{File, FileOps, PollEvents};
-use crate::process::wait::{PollTable, WaitQueue};
+use crate::process::wait::{PollTable, WaitQueue, Wake};
+use crate::time::sys::nanoseconds;
 use crate::time::timer::{self, TimerId, TimerTarget};
-use crate::time::{monotonic_ns, realtime_ns};
+use crate::time::{CLOCK_SET, Deadline, monotonic_ns, realtime_ns};
 use crate::user::{Buffer, UserPtr};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
@@ -23,13 +24,18 @@ const NS: u64 = 1_000_000_000;
 
 #[derive(Default)]
 struct State {
-    /// Monotonic ns of the next expiration, or of the first one not yet read; `None`: disarmed.
+    /// The next expiration, or the first one not yet read, ns; `None`: disarmed.
     deadline: Option<u64>,
+    /// The deadline is a time of day and moves when the clock is set; else it is monotonic time.
+    of_day: bool,
     /// Period, ns; 0: none.
     interval: u64,
     /// At least one expiration has not been read.
     expired: bool,
     set: Option<TimerId>,
+    /// Readers want to know of a clock that is set (`TFD_TIMER_CANCEL_ON_SET`), and that it was.
+    cancels: bool,
+    cancelled: bool,
 }
 
 struct TimerFd {
@@ -42,6 +48,15 @@ struct TimerFd {
 }
 
 impl State {
+    /// What the clock says that the deadline is in.
+    fn now(&self) -> u64 {
+        if self.of_day {
+            realtime_ns()
+        } else {
+            monotonic_ns()
+        }
+    }
+
     /// How often the timer has run out by `now`, and moves the deadline past it.
     fn take(&mut self, now: u64) -> u64 {
         let Some(deadline) = self.deadline else {
@@ -75,41 +90,76 @@ impl TimerFd {
             timer::cancel(old);
         }
         if let (Some(deadline), Some(this)) = (state.deadline, self.this.upgrade()) {
-            state.set = Some(timer::add(deadline, this));
+            let deadline = match state.of_day {
+                true => Deadline::OfDay(deadline),
+                false => Deadline::Monotonic(deadline),
+            };
+            state.set = Some(timer::add(deadline.monotonic(), this));
         }
     }
 
-    fn take(&self) -> Option<u64> {
+    /// What there is to read.
+    fn take(&self) -> Option<Result<u64>> {
         let mut state = self.state.lock();
+        if core::mem::take(&mut state.cancelled) {
+            state.expired = false;
+            return Some(Err(Errno::ECANCELED));
+        }
         if !state.expired {
             return None;
         }
-        let n = state.take(monotonic_ns());
+        let now = state.now();
+        let n = state.take(now);
         self.arm(&mut state);
-        Some(n)
+        Some(Ok(n))
     }
 
     fn get(&self) -> __kernel_itimerspec {
         let state = self.state.lock();
-        let value = state.remaining(monotonic_ns());
+        let value = state.remaining(state.now());
         __kernel_itimerspec {
             it_interval: timespec(state.interval),
             it_value: timespec(value),
         }
     }
+
+    /// Its name among those that the setting of the clock concerns.
+    fn key(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
 }
 
 impl TimerTarget for TimerFd {
-    fn expire(&self, now: u64) {
+    fn expire(self: Arc<Self>, now: u64) {
         let mut state = self.state.lock();
         // The timer may have been set anew while its old interrupt was on the way.
-        if state.deadline.is_none_or(|deadline| deadline > now) {
+        if state.set.take_if(|id| id.is_due(now)).is_none() {
             return;
         }
-        state.set = None;
+        if state.deadline.is_none_or(|deadline| deadline > state.now()) {
+            // The clock was set back.
+            self.arm(&mut state);
+            return;
+        }
         state.expired = true;
         drop(state);
         self.readable.wake_all();
+    }
+}
+
+/// The clock has been set.
+impl Wake for TimerFd {
+    fn wake(&self) {
+        let mut state = self.state.lock();
+        if state.of_day && !state.expired {
+            self.arm(&mut state);
+        }
+        state.cancelled |= state.cancels;
+        let cancelled = state.cancelled;
+        drop(state);
+        if cancelled {
+            self.readable.wake_all();
+        }
     }
 }
 
@@ -121,7 +171,7 @@ impl FileOps for TimerFd {
         let n = match file.nonblocking() {
             true => self.take().ok_or(Errno::EAGAIN)?,
             false => self.readable.wait(None, || self.take())?,
-        };
+        }?;
         buf.put(&n.to_ne_bytes())
     }
 
@@ -129,7 +179,8 @@ impl FileOps for TimerFd {
         if let Some(table) = table {
             table.register(&self.readable);
         }
-        if self.state.lock().expired {
+        let state = self.state.lock();
+        if state.expired || state.cancelled {
             PollEvents::IN | PollEvents::RDNORM
         } else {
             PollEvents::empty()
@@ -140,6 +191,10 @@ impl FileOps for TimerFd {
         let mut state = self.state.lock();
         state.deadline = None;
         self.arm(&mut state);
+        drop(state);
+        if self.real {
+            CLOCK_SET.remove(self.key());
+        }
     }
 
     fn name(&self) -> String {
@@ -156,15 +211,6 @@ fn timespec(ns: u64) -> __kernel_timespec {
         tv_sec: (ns / NS) as i64,
         tv_nsec: (ns % NS) as i64,
     }
-}
-
-fn nanoseconds(t: __kernel_timespec) -> Result<u64> {
-    if t.tv_sec < 0 || !(0..NS as i64).contains(&t.tv_nsec) {
-        return Err(Errno::EINVAL);
-    }
-    Ok((t.tv_sec as u64)
-        .saturating_mul(NS)
-        .saturating_add(t.tv_nsec as u64))
 }
 
 /// timerfd_create(2).
@@ -184,6 +230,9 @@ pub fn sys_timerfd_create(clock: i32, flags: u32) -> Result<usize> {
         state: SpinLock::new(State::default()),
         readable: Arc::new(WaitQueue::new()),
     });
+    if real {
+        CLOCK_SET.add(timer.key(), timer.clone());
+    }
     let file = File::anonymous(timer, OpenFlags::RDWR | open & OpenFlags::NONBLOCK);
     Ok(caller::install(file, open.contains(OpenFlags::CLOEXEC))? as usize)
 }
@@ -199,22 +248,23 @@ pub fn sys_timerfd_settime(
         return Err(Errno::EINVAL);
     }
     let new = new.read()?;
-    let (value, interval) = (nanoseconds(new.it_value)?, nanoseconds(new.it_interval)?);
+    let ns = |t: __kernel_timespec| nanoseconds([t.tv_sec, t.tv_nsec]);
+    let (value, interval) = (ns(new.it_value)?, ns(new.it_interval)?);
     let file = caller::file(fd)?;
     let timer = file.ops_as::<TimerFd>().ok_or(Errno::EINVAL)?;
     let before = timer.get();
-    let now = monotonic_ns();
-    let deadline = match (value, flags & TFD_TIMER_ABSTIME != 0) {
-        (0, _) => None,
-        (value, false) => Some(now.saturating_add(value)),
-        (value, true) if timer.real => {
-            Some(value.saturating_sub(realtime_ns().saturating_sub(now)))
-        }
-        (value, true) => Some(value),
-    };
+    let absolute = flags & TFD_TIMER_ABSTIME != 0;
     {
         let mut state = timer.state.lock();
-        (state.deadline, state.interval, state.expired) = (deadline, interval, false);
+        state.of_day = absolute && timer.real;
+        state.deadline = match (value, absolute) {
+            (0, _) => None,
+            (value, true) => Some(value),
+            (value, false) => Some(monotonic_ns().saturating_add(value)),
+        };
+        (state.interval, state.expired) = (interval, false);
+        state.cancels = state.of_day && flags & TFD_TIMER_CANCEL_ON_SET != 0;
+        state.cancelled = false;
         timer.arm(&mut state);
     }
     if let Some(old) = old.option() {
@@ -241,7 +291,7 @@ mod tests {
             deadline: Some(100),
             interval: 10,
             expired: true,
-            set: None,
+            ..State::default()
         };
         assert_eq!(s.take(135), 4);
         assert_eq!(s.deadline, Some(140));
@@ -255,7 +305,7 @@ mod tests {
             deadline: Some(100),
             interval: 0,
             expired: true,
-            set: None,
+            ..State::default()
         };
         assert_eq!(s.take(500), 1);
         assert_eq!((s.deadline, s.remaining(500)), (None, 0));

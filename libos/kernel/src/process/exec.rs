@@ -1,10 +1,11 @@
 //! Replacing a process's program (execve(2)).
 
-use super::signal::send;
+use super::signal::{SIGKILL, send};
 use super::thread::{Thread, current, flag};
 use super::{Credentials, Process};
 use crate::arch::frame::{PSTATE_LINKED, TrapFrame};
 use crate::base::{Errno, Result};
+use crate::fs::{OnExec, caller};
 use crate::memory::{AddressSpace, layout};
 use crate::user::UserPtr;
 use alloc::boxed::Box;
@@ -133,14 +134,26 @@ fn parse_script(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((&line[..split], (!argument.is_empty()).then_some(argument)))
 }
 
+/// A name that the file can be opened by, if it was found from a descriptor.
+fn name_of(dir: i32, path: &[u8]) -> Vec<u8> {
+    if dir == crate::fs::AT_FDCWD || path.starts_with(b"/") {
+        return path.to_vec();
+    }
+    let mut name = alloc::format!("/dev/fd/{dir}").into_bytes();
+    if !path.is_empty() {
+        name.push(b'/');
+        name.extend_from_slice(path);
+    }
+    name
+}
+
 /// Replaces the calling process's program. On success the thread enters the new one on its way out of the kernel.
 pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> Result<()> {
     let me = current();
     let process = me.process();
     let mut target = crate::fs::lookup_exec(dir, path, flags)?;
-    let mut name: Vec<u8> = path.to_vec();
-    let exec_name = path.to_vec();
-    let first = path.to_vec();
+    let exec_name = name_of(dir, path);
+    let mut name = exec_name.clone();
     for depth in 0.. {
         if target.linked_program() {
             break;
@@ -151,7 +164,7 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
                 klog!(
                     Info,
                     "exec: {}: loading ELF programs is not built",
-                    alloc::string::String::from_utf8_lossy(path)
+                    path.escape_ascii()
                 );
             }
             return Err(Errno::ENOEXEC);
@@ -161,6 +174,10 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
         }
         if depth >= SCRIPT_DEPTH {
             return Err(Errno::ELOOP);
+        }
+        if depth == 0 && exec_name != path && caller::files().on_exec(dir)? == OnExec::Close {
+            // The interpreter would not find the script.
+            return Err(Errno::ENOENT);
         }
         arguments.become_script(interpreter, argument, &name)?;
         name = interpreter.to_vec();
@@ -176,8 +193,13 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
     space.set_limits(super::limits::memory(process));
     let creds = credentials_after(process, &target);
     let sp = build_stack(&space, &creds, &arguments, &exec_name)?;
+    caller::unshare_files()?;
     become_only_thread(me, process)?;
-    unshare_files(process)?;
+    if caller::unshare_files().is_err() {
+        // One of them shared the files once more while it could; there is no way back.
+        send::end_process(process, SIGKILL);
+        return Err(Errno::ENOMEM);
+    }
     super::table::take_main_number(me);
     process
         .exit_signal
@@ -192,25 +214,25 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
     process.usage.note_peak(old.peak_pages());
     drop(old);
     process.exit_event.wake_all(); // a vfork parent
-    process.files.lock().clone().close_on_exec();
+    // With no lock held: closing takes others.
+    let files = process.files.lock().clone();
+    files.close_on_exec();
+    drop(files);
     {
         let shared = process.actions.lock().clone();
         let mut actions = shared.lock().clone();
         actions.reset_handlers();
         *process.actions.lock() = Arc::new(crate::base::SpinLock::new(actions));
     }
-    me.signals.lock().alt_stack = super::signal::pending::AltStack {
-        base: 0,
-        size: 0,
-        flags: 2,
-    };
+    me.signals.lock().alt_stack = Default::default();
     super::timers::on_exec(process);
-    let base = first.rsplit(|&b| b == b'/').next().unwrap_or(&first);
+    let base = exec_name.rsplit(|&b| b == b'/').next().unwrap_or(&[]);
     let mut comm = [0u8; 16];
     let n = base.len().min(15);
     comm[..n].copy_from_slice(&base[..n]);
     *me.name.lock() = comm;
-    *process.exe.lock() = Some(target.path());
+    let exe = process.exe.lock().replace(target.path());
+    drop(exe);
     process.has_execed.store(true, Ordering::Relaxed);
     if target.set_ids() != (None, None) {
         process.death_signal.store(0, Ordering::Relaxed);
@@ -232,19 +254,6 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
     }
     *me.next_frame.lock() = Some(Box::new(frame));
     me.set_flag(flag::NEW_FRAME);
-    Ok(())
-}
-
-/// Files shared with another process by `clone(CLONE_FILES)` become the caller's own.
-fn unshare_files(process: &Process) -> Result<()> {
-    let mut files = process.files.lock();
-    if Arc::strong_count(&files) > 1 {
-        let own = Arc::new(files.fork()?);
-        let shared = core::mem::replace(&mut *files, own);
-        drop(files);
-        // Nobody else may have it by now: its files go with no lock held.
-        drop(shared);
-    }
     Ok(())
 }
 

@@ -1,18 +1,26 @@
 //! The end of a thread, and of a process with its last one.
 
 use super::signal::send::{self, end_process};
-use super::signal::{SIGCONT, SIGHUP, SigInfo, info::code};
+use super::signal::{SIGCHLD, SIGCONT, SIGHUP, SigInfo, info::code};
 use super::thread::{Thread, current};
-use super::{Process, futex, scheduler, table, wait_child};
+use super::{Process, family, futex, scheduler, table, wait_child};
 use crate::base::Result;
+use crate::base::sync::Once;
 use crate::fs::{FdTable, FsContext};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, ProgramKind};
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 /// Stands in for the memory of processes that have none any more.
-static NO_SPACE: crate::base::sync::Once<Arc<AddressSpace>> = crate::base::sync::Once::new();
+static NO_SPACE: Once<Arc<AddressSpace>> = Once::new();
+
+/// Makes what the end of a process must not want memory for. Before the first process.
+pub fn init() -> Result<()> {
+    let none = AddressSpace::new_empty(ProgramKind::Linked)?;
+    NO_SPACE.call_once(|| Arc::new(none));
+    Ok(())
+}
 
 /// The wait status of a process that called `exit(code)`.
 pub fn exited(code: i32) -> i32 {
@@ -44,11 +52,16 @@ pub fn leave() -> ! {
 fn end_thread(me: Arc<Thread>) -> ! {
     futex::on_thread_exit(&me);
     let process = me.process().clone();
+    // Once the thread is off the list the last one may free the tables that this core still walks.
+    crate::arch::mmu::deactivate();
     let (last, buried) = {
         let mut threads = process.threads.lock();
         let place = threads.iter().position(|t| Arc::ptr_eq(t, &me));
         drop(place.and_then(|place| threads.remove(place)));
         process.count_threads(&threads);
+        // What this thread was to take of the process's signals is for the others.
+        let left = process.signals.pending.lock().set();
+        send::hand_over(&threads, left);
         let buried = process.usage.bury(&me);
         process.signals.set_last_name(*me.name.lock());
         (threads.is_empty(), buried)
@@ -84,37 +97,27 @@ fn end(process: &Arc<Process>, me: &Thread, buried: u64) {
     }
     let fs = core::mem::replace(&mut *process.fs.lock(), Arc::new(FsContext::initial()));
     drop(fs);
-    *process.exe.lock() = None;
-    let none = NO_SPACE.call_once(|| {
-        Arc::new(
-            AddressSpace::new_empty(crate::memory::ProgramKind::Linked)
-                .expect("one empty space fits at the first exit"),
-        )
-    });
-    let space = core::mem::replace(&mut *process.space.lock(), none.clone());
+    let exe = process.exe.lock().take();
+    drop(exe);
+    let none = NO_SPACE.get().expect("made at boot").clone();
+    let space = core::mem::replace(&mut *process.space.lock(), none);
     process.usage.note_peak(space.peak_pages());
+    // Closing files may have slept, and woken with the space in use again.
     crate::arch::mmu::deactivate();
     drop(space);
 
     leave_session(process);
-    adopt_children(process);
-    // Looked up first: from the moment it is a zombie, a parent that polls may take it out of the tree.
-    let parent = table::find(process.ppid());
+    leave_family(process);
     let rest = me.cpu_time_ns().saturating_sub(buried);
     process.usage.bury_rest(rest);
-    process.zombie.store(true, Ordering::SeqCst);
+    let parent = family::bury(process);
     process.exit_event.wake_all();
-    let told = parent.as_ref().map(|p| p.pid);
     if let Some(parent) = parent {
-        wait_child::report_death(process, &parent, status);
-    }
-    // A parent that ended meanwhile has handed us on, perhaps before it could see that we are a zombie.
-    let heir = process.ppid();
-    if heir != 0
-        && told != Some(heir)
-        && let Some(heir) = table::find(heir)
-    {
-        wait_child::report_death(process, &heir, status);
+        // Not init, which has made hardly any of its children.
+        if parent.pid != 1 {
+            scheduler::charge(&parent, process.cpu_time_ns());
+        }
+        wait_child::report_death(process, &parent);
     }
 }
 
@@ -128,51 +131,28 @@ fn leave_session(process: &Arc<Process>) {
     }
 }
 
-/// Children go to the nearest subreaper or to init; a stopped group that loses its last outside parent is hung up.
-fn adopt_children(process: &Arc<Process>) {
-    let children = table::children(process.pid);
-    if children.is_empty() {
-        return;
-    }
-    let mut heir = process.ppid();
-    while heir > 1 {
-        match table::find(heir) {
-            Some(p) if p.child_subreaper.load(Ordering::Relaxed) && !p.is_zombie() => break,
-            Some(p) => heir = p.ppid(),
-            None => heir = 1,
-        }
-    }
-    let heir = heir.max(1);
-    let orphaned_before: alloc::vec::Vec<_> = children
-        .iter()
-        .map(|(_, g)| (*g, table::is_orphaned_group(*g)))
-        .collect();
-    for child in table::reparent(process.pid, heir) {
+/// Children go to the nearest subreaper or to init; a stopped group that loses its last tie to the session is hung up.
+fn leave_family(process: &Arc<Process>) {
+    let (mut heir, mut groups) = (None, family::Groups::default());
+    while let Some(child) = family::hand_on(process, &mut heir, &mut groups) {
+        // Who inherits a child expects to hear of its end as usual.
+        child.exit_signal.store(SIGCHLD, Ordering::Relaxed);
         let signal = child.death_signal.load(Ordering::Relaxed);
         if signal != 0 {
-            send::send_to_process(
-                &child,
-                SigInfo::user(signal, code::SI_USER, process.pid, process.creds().uid),
-            );
+            let uid = process.creds().uid;
+            let info = SigInfo::user(signal, code::SI_USER, process.pid, uid);
+            send::send_to_process(&child, info);
         }
         if child.is_zombie()
-            && let Some(heir) = table::find(heir)
+            && let Some(heir) = &heir
         {
-            wait_child::report_death(&child, &heir, child.exit_status.load(Ordering::SeqCst));
+            wait_child::report_death(&child, heir);
         }
     }
-    for (group, before) in orphaned_before {
-        let stopped = || {
-            table::group_members(group)
-                .iter()
-                .any(|p| p.signals.is_stopped())
-        };
-        if !before && table::is_orphaned_group(group) && stopped() {
-            // The group existed a moment ago; if it is gone, nobody needs the signal.
-            let _ = send::send_to_group(group, SigInfo::kernel(SIGHUP));
-            let _ = send::send_to_group(group, SigInfo::kernel(SIGCONT));
-        }
-    }
+    family::hang_up_orphans(process, groups, |member| {
+        send::send_to_process(member, SigInfo::kernel(SIGHUP));
+        send::send_to_process(member, SigInfo::kernel(SIGCONT));
+    });
 }
 
 pub fn sys_set_tid_address(address: usize) -> Result<usize> {

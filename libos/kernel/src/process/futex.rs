@@ -6,7 +6,9 @@ use super::futex_queue::{Futexes, Key};
 use super::thread::{Thread, current};
 use super::{Process, table};
 use crate::base::{Errno, Result};
-use crate::user::UserPtr;
+use crate::time::sys::nanoseconds;
+use crate::time::{CLOCK_SET, Deadline, monotonic_ns};
+use crate::user::{USER_END, UserPtr};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
@@ -20,12 +22,18 @@ const WAKE_BITSET: u32 = 10;
 const PRIVATE: u32 = 128;
 const CLOCK_REALTIME: u32 = 256;
 
-/// Program memory is read under a bucket's lock, so it nests outside the address space's.
+/// A bucket's lock is held while the word is read, which may fault: it nests outside all that the fault path takes. That is sound:
+/// a fault within a copy never sleeps (`WhenFull::Fail` in `arch/aarch64/exceptions.rs`; files are in memory, and their pages come
+/// without waiting), and what it takes, up to the run queues when it has to end a process, is never held by who wants a bucket:
+/// a thread's end, which wakes futexes, holds nothing. A kernel with assertions checks both.
 static FUTEXES: Futexes<256> = Futexes::new();
 
 fn key_of(process: &Process, address: usize, private: bool) -> Result<Key> {
     if !address.is_multiple_of(4) {
         return Err(Errno::EINVAL);
+    }
+    if address >= USER_END {
+        return Err(Errno::EFAULT);
     }
     if !private && let Some(shared) = process.space().shared_key(address)? {
         return Ok(Key(shared.0, shared.1));
@@ -58,17 +66,31 @@ fn wait(
     address: usize,
     private: bool,
     expected: u32,
-    deadline: Option<u64>,
+    deadline: Option<Deadline>,
     bits: u32,
 ) -> Result<usize> {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    let key = key_of(current().process(), address, private)?;
+    let me = current();
+    let key = key_of(me.process(), address, private)?;
     // Makes the page present before the lock is taken.
     still(address, expected)?;
-    FUTEXES.wait(key, bits, deadline, || still(address, expected))?;
-    Ok(0)
+    let id = Arc::as_ptr(me).addr();
+    let of_day = matches!(deadline, Some(Deadline::OfDay(_)));
+    if of_day {
+        CLOCK_SET.add(id, me.clone());
+    }
+    let until = || deadline.map(Deadline::monotonic);
+    let woken = FUTEXES.wait(key, bits, until, || still(address, expected));
+    if of_day {
+        CLOCK_SET.remove(id);
+    }
+    match (woken, deadline) {
+        // With a time limit a handler ends it, whatever its flags say.
+        (Err(Errno::ERESTARTSYS), Some(deadline)) => Err(me.goes_on(deadline.monotonic())),
+        (woken, _) => woken.map(|()| 0),
+    }
 }
 
 /// Changes a word as one step, whatever programs do to it meanwhile; returns what it was.
@@ -96,7 +118,10 @@ fn wake_op(
     if op >> 28 & 8 != 0 {
         arg = 1 << (arg & 31);
     }
-    let cmp_arg = extend(op & 0xfff);
+    let (compare, operand) = (op >> 24 & 0xf, extend(op & 0xfff) as i32);
+    if compare > 5 {
+        return Err(Errno::ENOSYS);
+    }
     let change = |old: u32| match op >> 28 & 7 {
         0 => Ok(arg),
         1 => Ok(old.wrapping_add(arg)),
@@ -105,17 +130,15 @@ fn wake_op(
         4 => Ok(old ^ arg),
         _ => Err(Errno::ENOSYS),
     };
-    let old = update(UserPtr::new(address), change)?;
+    let old = update(UserPtr::new(address), change)? as i32;
     let mut woken = wake(key, count, !0);
-    let (o, c) = (old as i32, cmp_arg as i32);
-    let holds = match op >> 24 & 0xf {
-        0 => o == c,
-        1 => o != c,
-        2 => o < c,
-        3 => o <= c,
-        4 => o > c,
-        5 => o >= c,
-        _ => return Err(Errno::ENOSYS),
+    let holds = match compare {
+        0 => old == operand,
+        1 => old != operand,
+        2 => old < operand,
+        3 => old <= operand,
+        4 => old > operand,
+        _ => old >= operand,
     };
     if holds {
         woken += wake(key2, count2, !0);
@@ -136,31 +159,22 @@ pub fn sys_futex(
     let command = op & !(PRIVATE | CLOCK_REALTIME);
     match command {
         WAIT | WAIT_BITSET => {
+            let resumed = current().resumed();
             let deadline = match UserPtr::<[i64; 2]>::new(timeout).option() {
                 None => None,
                 Some(p) => {
-                    let [sec, nsec] = p.read()?;
-                    if sec < 0 || !(0..1_000_000_000).contains(&nsec) {
-                        return Err(Errno::EINVAL);
-                    }
-                    let ns = (sec as u64)
-                        .saturating_mul(1_000_000_000)
-                        .saturating_add(nsec as u64);
+                    let ns = nanoseconds(p.read()?)?;
                     Some(match (command, op & CLOCK_REALTIME != 0) {
-                        (WAIT, _) => crate::time::monotonic_ns().saturating_add(ns),
-                        (_, false) => ns,
-                        (_, true) => crate::time::real_to_monotonic(ns),
+                        (WAIT, _) => Deadline::Monotonic(
+                            resumed.unwrap_or_else(|| monotonic_ns().saturating_add(ns)),
+                        ),
+                        (_, false) => Deadline::Monotonic(ns),
+                        (_, true) => Deadline::OfDay(ns),
                     })
                 }
             };
             let bits = if command == WAIT { !0 } else { value3 };
-            let r = wait(address, private, value, deadline, bits);
-            // A relative timeout cannot be restarted without growing.
-            if r == Err(Errno::ERESTARTSYS) && deadline.is_some() && command == WAIT {
-                Err(Errno::EINTR)
-            } else {
-                r
-            }
+            wait(address, private, value, deadline, bits)
         }
         WAKE | WAKE_BITSET => {
             let bits = if command == WAKE { !0 } else { value3 };
@@ -174,6 +188,9 @@ pub fn sys_futex(
             ))
         }
         REQUEUE | CMP_REQUEUE => {
+            if (value as i32) < 0 || (timeout as i32) < 0 {
+                return Err(Errno::EINVAL);
+            }
             let (from, to) = (
                 key_of(process, address, private)?,
                 key_of(process, address2, private)?,
@@ -210,7 +227,7 @@ fn walk_robust_list(me: &Arc<Thread>) -> Result<()> {
         return Ok(());
     }
     let [first, offset, pending] = UserPtr::<[usize; 3]>::new(head).read()?;
-    let release = |entry: usize| -> Result<()> {
+    let release = |entry: usize, is_pending: bool| -> Result<()> {
         let address = entry.wrapping_add(offset);
         let word = UserPtr::<u32>::new(address);
         let mine = |value: u32| value & TID_MASK == me.tid() as u32;
@@ -219,7 +236,10 @@ fn walk_robust_list(me: &Arc<Thread>) -> Result<()> {
             true => Ok(value & WAITERS | OWNER_DIED),
             false => Ok(value),
         };
-        if mine(word.read()?) && mine(update(word, died)?) {
+        let seen = word.read()?;
+        // One that was being unlocked may be free already, and whoever waits for it not yet woken.
+        let free = is_pending && seen == 0;
+        if free || mine(seen) && mine(update(word, died)?) {
             wake_address(me.process(), address, 1);
         }
         Ok(())
@@ -231,18 +251,12 @@ fn walk_robust_list(me: &Arc<Thread>) -> Result<()> {
             break;
         }
         if entry & !1 != pending & !1 {
-            release(entry & !1)?;
+            release(entry & !1, false)?;
         }
         entry = UserPtr::<usize>::new(entry & !1).read()?;
     }
-    let pending = pending & !1;
-    if pending != 0 {
-        release(pending)?;
-        let address = pending.wrapping_add(offset);
-        // Given up, but who waits for it not woken yet; or woken to take it, and killed before.
-        if UserPtr::<u32>::new(address).read()? == 0 {
-            wake_address(me.process(), address, 1);
-        }
+    if pending & !1 != 0 {
+        release(pending & !1, true)?;
     }
     Ok(())
 }

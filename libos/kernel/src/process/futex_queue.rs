@@ -59,7 +59,7 @@ impl Wake for Waiter {
     }
 }
 
-/// The waiters, in `N` buckets. A bucket's lock is taken with no other lock held but another bucket's of lower index.
+/// The waiters, in `N` buckets. A bucket's lock is taken with no other lock held but another bucket's at a lower address.
 pub struct Futexes<const N: usize> {
     buckets: [WaitQueue<Waiter>; N],
 }
@@ -83,19 +83,29 @@ impl<const N: usize> Futexes<N> {
     }
 
     /// Sleeps on `key` if `holds` agrees, which is called with the bucket locked, until it is woken for one of `bits`. A signal ends
-    /// it with `ERESTARTSYS`, the monotonic `deadline` (ns) with `ETIMEDOUT`.
+    /// it with `ERESTARTSYS`, the monotonic `deadline` (ns) with `ETIMEDOUT`. Whoever changes the deadline wakes the thread.
     pub fn wait(
         &self,
         key: Key,
         bits: u32,
-        deadline: Option<u64>,
+        deadline: impl Fn() -> Option<u64>,
         holds: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let index = self.bucket_of(key);
         let waiter = Arc::new(Waiter::new(key, index, bits));
         let id = Arc::as_ptr(&waiter) as usize;
         self.buckets[index].add_if(id, waiter.clone(), holds)?;
-        let outcome = sleep_until(deadline, Ends::AtSignal, || waiter.is_woken().then_some(()));
+        let outcome = loop {
+            let at = deadline();
+            let woken = sleep_until(at, Ends::AtSignal, || match waiter.is_woken() {
+                true => Some(true),
+                false => (deadline() != at).then_some(false),
+            });
+            match woken {
+                Ok(false) => {}
+                woken => break woken.map(|_| ()),
+            }
+        };
         if outcome.is_err() {
             self.leave(id, &waiter);
             // A waker that was quicker has counted us: the wake-up must not be lost.
@@ -140,10 +150,5 @@ impl<const N: usize> Futexes<N> {
             |w| w.waits_for(from),
             |w| w.put(to, target),
         )
-    }
-
-    /// Calls `f` with the bucket of `key` locked.
-    pub fn with_bucket<R>(&self, key: Key, f: impl FnOnce() -> R) -> R {
-        self.buckets[self.bucket_of(key)].locked(f)
     }
 }

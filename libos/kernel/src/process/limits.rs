@@ -13,8 +13,12 @@ pub const STACK: u32 = 3;
 pub const CORE: u32 = 4;
 pub const NPROC: u32 = 6;
 pub const NOFILE: u32 = 7;
+pub const MEMLOCK: u32 = 8;
 pub const AS: u32 = 9;
 pub const SIGPENDING: u32 = 11;
+pub const MSGQUEUE: u32 = 12;
+pub const NICE: u32 = 13;
+pub const RTPRIO: u32 = 14;
 /// Kinds of limits that Linux knows.
 const COUNT: usize = 16;
 
@@ -36,34 +40,25 @@ pub struct Limits([Limit; COUNT]);
 impl Limits {
     /// Linux's defaults.
     pub fn initial() -> Limits {
-        let mut l = [Limit {
+        const MIB: u64 = 1 << 20;
+        let unlimited = Limit {
             soft: INFINITY,
             hard: INFINITY,
-        }; COUNT];
-        l[STACK as usize].soft = 8 << 20;
+        };
+        let mut l = [unlimited; COUNT];
+        l[STACK as usize].soft = 8 * MIB;
         l[CORE as usize].soft = 0;
-        l[NOFILE as usize] = Limit {
-            soft: 1024,
-            hard: 4096 * 256,
-        };
-        l[NPROC as usize] = Limit {
-            soft: 16384,
-            hard: 16384,
-        };
-        l[8] = Limit {
-            soft: 8 << 20,
-            hard: 8 << 20,
-        }; // MEMLOCK
-        l[SIGPENDING as usize] = Limit {
-            soft: 16384,
-            hard: 16384,
-        };
-        l[12] = Limit {
-            soft: 819_200,
-            hard: 819_200,
-        }; // MSGQUEUE
-        l[13] = Limit { soft: 0, hard: 0 }; // NICE
-        l[14] = Limit { soft: 0, hard: 0 }; // RTPRIO
+        for (which, soft, hard) in [
+            (NOFILE, 1024, MIB),
+            (NPROC, 16384, 16384),
+            (MEMLOCK, 8 * MIB, 8 * MIB),
+            (SIGPENDING, 16384, 16384),
+            (MSGQUEUE, 819_200, 819_200),
+            (NICE, 0, 0),
+            (RTPRIO, 0, 0),
+        ] {
+            l[which as usize] = Limit { soft, hard };
+        }
         Limits(l)
     }
 
@@ -107,15 +102,22 @@ pub fn sys_prlimit64(
         return Err(Errno::EPERM);
     }
     let new = new.option().map(|p| p.read()).transpose()?;
-    let before = target.limits.lock().get(which)?;
-    if let Some(new) = new {
-        if new.soft > new.hard {
-            return Err(Errno::EINVAL);
+    let before = {
+        // Looked at and changed in one step: nobody raises what another has just lowered.
+        let mut limits = target.limits.lock();
+        let before = limits.get(which)?;
+        if let Some(new) = new {
+            if new.soft > new.hard {
+                return Err(Errno::EINVAL);
+            }
+            if new.hard > before.hard && !creds.is_privileged() {
+                return Err(Errno::EPERM);
+            }
+            limits.0[which as usize] = new;
         }
-        if new.hard > before.hard && !creds.is_privileged() {
-            return Err(Errno::EPERM);
-        }
-        target.limits.lock().0[which as usize] = new;
+        before
+    };
+    if new.is_some() {
         if matches!(which, STACK | AS | DATA) {
             target.space().set_limits(memory(&target));
         }

@@ -1,8 +1,9 @@
 //! Operations about the system or the process as a whole that fit nowhere else.
 
 use super::accounting::{Rusage, Usage};
-use super::{current, table};
-use crate::base::{Errno, Result, SpinLock};
+use super::signal::SIGRTMAX;
+use super::{current, scheduler, table};
+use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
 use crate::memory::frames;
 use crate::user::{Plain, UserPtr};
 use alloc::vec::Vec;
@@ -159,6 +160,7 @@ pub fn sys_getrusage(who: i32, out: UserPtr<Rusage>) -> Result<usize> {
     Ok(0)
 }
 
+/// `getrandom(2)`. A signal ends it after the first page; and it lets others run.
 pub fn sys_getrandom(buf: usize, len: usize, flags: u32) -> Result<usize> {
     if flags & !7 != 0 {
         return Err(Errno::EINVAL);
@@ -170,46 +172,92 @@ pub fn sys_getrandom(buf: usize, len: usize, flags: u32) -> Result<usize> {
         let n = out.len().min(chunk.len());
         crate::random::fill(&mut chunk[..n]);
         out.put(&chunk[..n])?;
+        if (total - out.len()).is_multiple_of(PAGE_SIZE) {
+            if current().signal_pending() {
+                break;
+            }
+            scheduler::give_way();
+        }
     }
-    Ok(total)
+    Ok(total - out.len())
 }
 
-/// `syslog(2)`: reading and measuring the kernel log.
-pub fn sys_syslog(kind: i32, buf: UserPtr<u8>, len: i32) -> Result<usize> {
-    const READ_ALL: i32 = 3;
-    const READ_CLEAR: i32 = 4;
-    match kind {
-        0 | 1 | 6 | 7 | 8 => Ok(0),
-        READ_ALL | READ_CLEAR => {
+/// What `syslog(2)` is asked to do.
+mod log_action {
+    pub const CLOSE: i32 = 0;
+    pub const OPEN: i32 = 1;
+    pub const READ_ALL: i32 = 3;
+    pub const READ_CLEAR: i32 = 4;
+    pub const CLEAR: i32 = 5;
+    pub const CONSOLE_OFF: i32 = 6;
+    pub const CONSOLE_LEVEL: i32 = 8;
+    pub const SIZE_UNREAD: i32 = 9;
+    pub const SIZE_BUFFER: i32 = 10;
+}
+
+/// `syslog(2)`: reading, clearing and measuring the kernel log.
+pub fn sys_syslog(action: i32, buf: UserPtr<u8>, len: i32) -> Result<usize> {
+    use log_action as a;
+    let shows = matches!(action, a::READ_ALL | a::SIZE_BUFFER);
+    if !shows && !current().process().creds().is_privileged() {
+        return Err(Errno::EPERM);
+    }
+    match action {
+        a::CLOSE | a::OPEN | a::CONSOLE_OFF..=a::CONSOLE_LEVEL => Ok(0),
+        a::READ_ALL | a::READ_CLEAR => {
             if len < 0 {
                 return Err(Errno::EINVAL);
             }
-            let all = crate::log::contents();
+            let all = crate::log::since_cleared();
             let start = all.len().saturating_sub(len as usize);
             buf.write_slice(&all[start..])?;
+            if action == a::READ_CLEAR {
+                crate::log::clear();
+            }
             Ok(all.len() - start)
         }
-        5 => Ok(0),
-        9 => Ok(crate::log::contents().len()),
-        10 => Ok(64 * 1024),
+        a::CLEAR => {
+            crate::log::clear();
+            Ok(0)
+        }
+        a::SIZE_UNREAD => Ok(crate::log::contents().len()),
+        a::SIZE_BUFFER => Ok(crate::log::CAPACITY),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// What `prctl(2)` is asked to do, `PR_…`.
+mod option {
+    pub const SET_PDEATHSIG: i32 = 1;
+    pub const GET_PDEATHSIG: i32 = 2;
+    pub const GET_DUMPABLE: i32 = 3;
+    pub const SET_DUMPABLE: i32 = 4;
+    pub const SET_NAME: i32 = 15;
+    pub const GET_NAME: i32 = 16;
+    pub const SET_TIMERSLACK: i32 = 29;
+    pub const GET_TIMERSLACK: i32 = 30;
+    pub const SET_CHILD_SUBREAPER: i32 = 36;
+    pub const GET_CHILD_SUBREAPER: i32 = 37;
+    pub const SET_NO_NEW_PRIVS: i32 = 38;
+    pub const GET_NO_NEW_PRIVS: i32 = 39;
 }
 
 pub fn sys_prctl(option: i32, a: usize, b: usize, _c: usize, _d: usize) -> Result<usize> {
     let me = current();
     let p = me.process();
     match option {
-        1 => {
-            if a > 64 {
+        option::SET_PDEATHSIG => {
+            if a > SIGRTMAX as usize {
                 return Err(Errno::EINVAL);
             }
             p.death_signal.store(a as i32, Ordering::Relaxed);
         }
-        2 => UserPtr::<i32>::new(a).write(p.death_signal.load(Ordering::Relaxed))?,
-        3 => return Ok(usize::from(p.dumpable.load(Ordering::Relaxed))),
-        4 => p.dumpable.store(a != 0, Ordering::Relaxed),
-        15 => {
+        option::GET_PDEATHSIG => {
+            UserPtr::<i32>::new(a).write(p.death_signal.load(Ordering::Relaxed))?
+        }
+        option::GET_DUMPABLE => return Ok(usize::from(p.dumpable.load(Ordering::Relaxed))),
+        option::SET_DUMPABLE if a <= 1 => p.dumpable.store(a == 1, Ordering::Relaxed),
+        option::SET_NAME => {
             let name = UserPtr::<u8>::new(a);
             let mut comm = [0u8; 16];
             for (i, c) in comm.iter_mut().take(15).enumerate() {
@@ -220,14 +268,20 @@ pub fn sys_prctl(option: i32, a: usize, b: usize, _c: usize, _d: usize) -> Resul
             }
             *me.name.lock() = comm;
         }
-        16 => UserPtr::<[u8; 16]>::new(a).write(*me.name.lock())?,
-        36 => p.child_subreaper.store(a != 0, Ordering::Relaxed),
-        37 => UserPtr::<i32>::new(a).write(i32::from(p.child_subreaper.load(Ordering::Relaxed)))?,
-        // PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_SET_VMA.
-        38 if a == 1 && b == 0 => {}
-        39 => return Ok(0),
-        29 => {}
-        30 => return Ok(1),
+        option::GET_NAME => {
+            // Copied before it is told: who runs out of memory there looks at names.
+            let name = *me.name.lock();
+            UserPtr::<[u8; 16]>::new(a).write(name)?;
+        }
+        option::SET_CHILD_SUBREAPER => p.child_subreaper.store(a != 0, Ordering::Relaxed),
+        option::GET_CHILD_SUBREAPER => {
+            let subreaper = p.child_subreaper.load(Ordering::Relaxed);
+            UserPtr::<i32>::new(a).write(i32::from(subreaper))?
+        }
+        option::SET_NO_NEW_PRIVS if a == 1 && b == 0 => {}
+        option::GET_NO_NEW_PRIVS => return Ok(0),
+        option::SET_TIMERSLACK => {}
+        option::GET_TIMERSLACK => return Ok(1),
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)

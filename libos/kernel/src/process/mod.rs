@@ -2,11 +2,15 @@
 
 pub mod accounting;
 pub mod capabilities;
+pub mod cpu_clock;
 pub mod credentials;
 #[cfg(target_os = "none")]
 pub mod exec;
 #[cfg(target_os = "none")]
 pub mod exit;
+pub mod family;
+#[cfg(target_os = "none")]
+pub mod first;
 #[cfg(target_os = "none")]
 pub mod fork;
 #[cfg(target_os = "none")]
@@ -22,6 +26,7 @@ pub mod oom;
 pub mod pidfd;
 mod proc;
 mod revoke;
+pub mod run_queue;
 #[cfg(target_os = "none")]
 pub mod sched_sys;
 #[cfg(target_os = "none")]
@@ -32,12 +37,16 @@ pub mod scheduler;
 pub mod signal;
 pub mod signal_set;
 pub mod sleep;
+#[cfg(target_os = "none")]
+pub mod spawn;
 pub mod stack;
 pub mod table;
 pub mod thread;
+pub mod timer_calls;
 pub mod timers;
 pub mod wait;
 pub mod wait_child;
+mod wait_list;
 #[cfg(all(target_os = "none", debug_assertions))]
 pub mod watchdog;
 

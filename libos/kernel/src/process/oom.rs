@@ -112,7 +112,7 @@ fn end(victim: &Arc<Process>) {
             Err,
             "out of memory: killed process {} ({}), {} KiB resident",
             victim.pid,
-            core::str::from_utf8(&victim.comm()).unwrap_or("?"),
+            victim.comm().escape_ascii(),
             victim.space().resident_pages() * 4
         );
     }
@@ -121,6 +121,9 @@ fn end(victim: &Arc<Process>) {
 
 /// Ends the process that uses most memory, the caller's if there is no other, and returns it.
 pub fn kill_largest() -> Arc<Process> {
+    // It may be in the middle of a copy: whatever this locks must not be held over one.
+    #[cfg(debug_assertions)]
+    let _in_fault = crate::base::lockdep::enter_fault();
     let victim = largest().unwrap_or_else(|| current().process().clone());
     end(&victim);
     victim

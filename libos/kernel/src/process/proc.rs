@@ -2,8 +2,9 @@
 
 use super::accounting::{Accounts, Times, Usage};
 use super::credentials::Credentials;
-use super::limits::Limits;
-use super::signal::{Actions, SharedSignals};
+use super::limits::{self, Limits};
+use super::signal::pending::MOST_QUEUED;
+use super::signal::{Actions, SIGRTMIN, SharedSignals};
 use super::thread::Thread;
 use super::timers::ProcessTimers;
 use super::wait::WaitQueue;
@@ -36,8 +37,9 @@ pub struct Process {
     pub actions: SpinLock<Arc<SpinLock<Actions>>>,
     /// The program's file, for `/proc/PID/exe`.
     pub exe: SpinLock<Option<Path>>,
-    /// Sleepers in `wait4`, and pollers of a pidfd.
+    /// Sleepers in `wait4`.
     pub child_event: WaitQueue,
+    /// Who waits for its end or for the end of its threads, and pollers of a pidfd.
     pub exit_event: Arc<WaitQueue>,
     /// The wait status, once the process is dying.
     pub exit_status: AtomicI32,
@@ -55,8 +57,10 @@ pub struct Process {
     /// `PR_SET_PDEATHSIG`.
     pub death_signal: AtomicI32,
     pub timers: SpinLock<ProcessTimers>,
-    /// Some timer or limit of processor time is set: ticks look at it.
+    /// Some timer or limit of processor time is set, or somebody sleeps for it: ticks look at it.
     pub watch_cpu: AtomicBool,
+    /// Who sleeps until it has used some processor time.
+    pub cpu_event: WaitQueue,
     pub oom_score_adj: AtomicI32,
 }
 
@@ -99,6 +103,7 @@ impl Process {
             death_signal: AtomicI32::new(0),
             timers: SpinLock::new(ProcessTimers::default()),
             watch_cpu: AtomicBool::new(false),
+            cpu_event: WaitQueue::new(),
             oom_score_adj: AtomicI32::new(0),
         })
     }
@@ -126,6 +131,14 @@ impl Process {
     /// The soft limit of `RLIMIT_` number `which`.
     pub fn rlimit(&self, which: u32) -> u64 {
         self.limits.lock().soft(which)
+    }
+
+    /// How many real-time signals may wait in one of its queues.
+    pub fn most_queued(&self, signo: i32) -> usize {
+        match signo {
+            SIGRTMIN.. => self.rlimit(limits::SIGPENDING).min(MOST_QUEUED as u64) as usize,
+            _ => 0,
+        }
     }
 
     pub fn space(&self) -> Arc<AddressSpace> {
@@ -167,10 +180,6 @@ impl Process {
             None => self.signals.last_name(),
         };
         name.iter().copied().take_while(|&b| b != 0).collect()
-    }
-
-    pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.threads.lock().iter().cloned().collect()
     }
 
     /// `R`, `S`, `T`, `Z`, as `ps` shows it.
@@ -241,4 +250,14 @@ pub struct Session {
     pub id: Pid,
     /// The controlling terminal.
     pub terminal: SpinLock<Option<Arc<Tty>>>,
+}
+
+impl Session {
+    /// A session led by process `id`, without a terminal.
+    pub fn new(id: Pid) -> Arc<Session> {
+        Arc::new(Session {
+            id,
+            terminal: SpinLock::new(None),
+        })
+    }
 }

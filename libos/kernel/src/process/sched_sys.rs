@@ -1,12 +1,11 @@
 //! The operations that steer the scheduler (sched(7)).
 
-use super::thread::{Thread, current};
+use super::thread::{RESET_ON_FORK, Thread, current};
 use super::{scheduler, table};
 use crate::arch::cpu;
 use crate::base::{Errno, Result};
 use crate::user::UserPtr;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 fn thread_of(tid: i32) -> Result<Arc<Thread>> {
@@ -56,14 +55,13 @@ pub fn sys_sched_setaffinity(tid: i32, size: usize, mask: UserPtr<u8>) -> Result
     }
     let t = thread_of(tid)?;
     may_change(&t)?;
-    t.sched.affinity.store(wanted, Ordering::Relaxed);
+    // Whoever takes the thread off a queue looks at this afterwards.
+    t.sched.affinity.store(wanted, Ordering::SeqCst);
     let here = crate::arch::cpu_id();
-    if Arc::ptr_eq(&t, current()) {
-        if wanted & (1 << here) == 0 {
-            scheduler::migrate();
-        }
-    } else {
-        scheduler::interrupt(&t);
+    if !Arc::ptr_eq(&t, current()) {
+        scheduler::affinity_changed(&t);
+    } else if wanted & (1 << here) == 0 {
+        scheduler::migrate();
     }
     Ok(0)
 }
@@ -74,9 +72,9 @@ pub fn sys_sched_getscheduler(tid: i32) -> Result<usize> {
 
 /// `SCHED_OTHER`, `SCHED_BATCH` and `SCHED_IDLE`; real-time policies are refused to all, as to an unprivileged user.
 pub fn set_policy(t: &Thread, policy: i32, priority: i32) -> Result<()> {
-    match policy & 0xffff {
+    match policy & !RESET_ON_FORK {
         0 | 3 | 5 if priority == 0 => {
-            t.sched.policy.store(policy & 0xffff, Ordering::Relaxed);
+            t.sched.policy.store(policy, Ordering::Relaxed);
             Ok(())
         }
         0 | 3 | 5 => Err(Errno::EINVAL),
@@ -135,57 +133,65 @@ pub fn sys_getcpu(cpu: UserPtr<u32>, node: UserPtr<u32>) -> Result<usize> {
     Ok(0)
 }
 
-fn targets(which: i32, who: i32) -> Result<Vec<Arc<Thread>>> {
-    let me = current().process();
-    let all: Vec<Arc<Thread>> = match which {
-        0 => {
-            let t = thread_of(who)?;
-            if who == 0 {
-                alloc::vec![t]
-            } else {
-                t.process().threads()
-            }
-        }
-        1 => table::group_members(if who == 0 { me.pgid() } else { who })
-            .iter()
-            .flat_map(|p| p.threads())
-            .collect(),
-        2 => {
-            let uid = if who == 0 { me.creds().uid } else { who as u32 };
-            table::all()
-                .iter()
-                .filter(|p| p.creds().uid == uid)
-                .flat_map(|p| p.threads())
-                .collect()
-        }
+/// Calls `f` on every thread that `setpriority(2)` means: one thread, a process group, a user. `ESRCH` if there is none.
+fn for_each_target(
+    which: i32,
+    who: i32,
+    f: &mut dyn FnMut(&Arc<Thread>) -> Result<()>,
+) -> Result<()> {
+    const PROCESS: i32 = 0;
+    const GROUP: i32 = 1;
+    const USER: i32 = 2;
+    let me = current();
+    let process = me.process();
+    let (group, user) = match (which, who) {
+        (PROCESS, 0) => return f(me),
+        (PROCESS, _) => return f(&table::find_thread(who).ok_or(Errno::ESRCH)?),
+        (GROUP, 0) => (Some(process.pgid()), 0),
+        (GROUP, _) => (Some(who), 0),
+        (USER, 0) => (None, process.creds().uid),
+        (USER, _) => (None, who as u32),
         _ => return Err(Errno::EINVAL),
     };
-    if all.is_empty() {
-        Err(Errno::ESRCH)
-    } else {
-        Ok(all)
+    let mut found = Err(Errno::ESRCH);
+    let mut pid = 0;
+    // One after the other: a list of them could be long.
+    while let Some(p) = table::next(pid) {
+        pid = p.pid;
+        let meant = match group {
+            Some(group) => p.pgid() == group,
+            None => p.creds().uid == user,
+        };
+        for n in 0.. {
+            let thread = p.threads.lock().get(n).filter(|_| meant).cloned();
+            let Some(thread) = thread else { break };
+            f(&thread)?;
+            found = Ok(());
+        }
     }
+    found
 }
 
 /// The raw call gives 20 - nice, so that no result looks like an error.
 pub fn sys_getpriority(which: i32, who: i32) -> Result<usize> {
-    let least = targets(which, who)?
-        .iter()
-        .map(|t| t.sched.nice.load(Ordering::Relaxed))
-        .min()
-        .unwrap_or(0);
+    let mut least = 19;
+    for_each_target(which, who, &mut |t| {
+        least = least.min(t.sched.nice.load(Ordering::Relaxed));
+        Ok(())
+    })?;
     Ok((20 - least) as usize)
 }
 
 pub fn sys_setpriority(which: i32, who: i32, nice: i32) -> Result<usize> {
     let nice = nice.clamp(-20, 19);
     let privileged = current().process().creds().is_privileged();
-    for t in targets(which, who)? {
-        may_change(&t)?;
+    for_each_target(which, who, &mut |t| {
+        may_change(t)?;
         if nice < t.sched.nice.load(Ordering::Relaxed) && !privileged {
             return Err(Errno::EACCES);
         }
         t.sched.nice.store(nice, Ordering::Relaxed);
-    }
+        Ok(())
+    })?;
     Ok(0)
 }

@@ -1,22 +1,22 @@
 //! Who runs next.
 //!
 //! Each core has a queue ordered by weighted run time: the thread that has had least of the processor, measured by its nice
-//! weight, goes first. A core whose queue is empty takes half a turn at the others' before it idles. There is no tick: the slice
-//! timer runs only while somebody waits on the core's queue.
+//! weight, goes first. A core whose queue is empty takes half a turn at the others' before it idles. While a core is busy it ticks;
+//! a tick that finds somebody waiting who has had less than the running thread puts that in its place.
 
 use super::accounting::{TICK, found_in_kernel};
+use super::run_queue::RunQueue;
 use super::thread::Thread;
 use super::{Process, current};
 use crate::arch::{self, Interrupted, MAX_CPUS, cpu, frame, gic};
 use crate::base::SpinLock;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-/// How long a thread runs while others wait, ns.
-const SLICE: u64 = 4_000_000;
 /// A sleeper comes back at most this far (ns) ahead of the others.
 const SLEEPER_BONUS: u64 = 6_000_000;
+/// One that comes from elsewhere starts at most this far (ns) behind them.
+const LATECOMER_MALUS: u64 = 24_000_000;
 /// A woken thread takes the core at once when it is owed this much, ns.
 const PREEMPTION_GAP: u64 = 2_000_000;
 
@@ -41,15 +41,14 @@ fn weight(nice: i32) -> u64 {
 }
 
 struct Queue {
-    /// By vruntime, least first.
-    waiting: VecDeque<Arc<Thread>>,
+    waiting: RunQueue,
     /// No thread of this core is behind this.
     min_vruntime: u64,
-    slice_armed: bool,
 }
 
-/// A core's run queue. Innermost lock but for the timer queue's.
-struct RunQueue {
+/// What the scheduler keeps of a core.
+struct Core {
+    /// Taken with a wait queue's lock held, among others. The lists of kernel stacks and the timers' locks come later.
     queue: SpinLock<Queue>,
     /// How many wait, readable without the lock.
     len: AtomicUsize,
@@ -63,12 +62,11 @@ struct RunQueue {
     watched: SpinLock<Option<Arc<Process>>>,
 }
 
-static QUEUES: [RunQueue; MAX_CPUS] = [const {
-    RunQueue {
+static CORES: [Core; MAX_CPUS] = [const {
+    Core {
         queue: SpinLock::new(Queue {
-            waiting: VecDeque::new(),
+            waiting: RunQueue::new(),
             min_vruntime: 0,
-            slice_armed: false,
         }),
         len: AtomicUsize::new(0),
         idle: AtomicBool::new(false),
@@ -79,116 +77,120 @@ static QUEUES: [RunQueue; MAX_CPUS] = [const {
     }
 }; MAX_CPUS];
 
+impl Core {
+    fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::SeqCst) && self.len.load(Ordering::SeqCst) == 0
+    }
+}
+
+fn here() -> &'static Core {
+    &CORES[arch::cpu_id()]
+}
+
+fn vruntime(thread: &Thread) -> u64 {
+    thread.sched.vruntime.load(Ordering::Relaxed)
+}
+
 /// How many threads wait for a core.
 pub fn waiting() -> usize {
-    QUEUES.iter().map(|q| q.len.load(Ordering::Relaxed)).sum()
+    CORES.iter().map(|c| c.len.load(Ordering::Relaxed)).sum()
 }
 
 /// How many threads run or wait for a core.
 pub fn runnable() -> usize {
-    waiting()
-        + cpu::online()
-            .filter(|&c| !QUEUES[c].idle.load(Ordering::Relaxed))
-            .count()
+    let busy = |&c: &usize| !CORES[c].idle.load(Ordering::Relaxed);
+    waiting() + cpu::online().filter(busy).count()
+}
+
+fn may_run_on(thread: &Thread, core: usize) -> bool {
+    thread.sched.affinity.load(Ordering::SeqCst) & (1 << core) != 0
+}
+
+fn idle_core_for(thread: &Thread) -> Option<usize> {
+    cpu::online().find(|&c| may_run_on(thread, c) && CORES[c].is_idle())
 }
 
 /// Puts a runnable thread on the queue of the best core for it.
 pub fn enqueue(thread: Arc<Thread>) {
-    let here = arch::cpu_id();
-    let allowed = thread.sched.affinity.load(Ordering::Relaxed);
-    let may = |c: usize| allowed & (1 << c) != 0;
     let last = thread.sched.cpu.load(Ordering::Relaxed);
-    let is_idle = |c: usize| {
-        QUEUES[c].idle.load(Ordering::Relaxed) && QUEUES[c].len.load(Ordering::Relaxed) == 0
-    };
-    let online = |c: usize| cpu::get(c).online.load(Ordering::Relaxed);
-    let target = if may(last) && online(last) && (is_idle(last) || cpu::online_count() == 1) {
+    let stays = may_run_on(&thread, last) && cpu::get(last).online.load(Ordering::Relaxed);
+    let target = if stays && (CORES[last].is_idle() || cpu::online_count() == 1) {
         last
     } else {
-        cpu::online()
-            .find(|&c| may(c) && is_idle(c))
-            .or_else(|| (may(last) && online(last)).then_some(last))
+        idle_core_for(&thread)
+            .or_else(|| stays.then_some(last))
             .or_else(|| {
                 cpu::online()
-                    .filter(|&c| may(c))
-                    .min_by_key(|&c| QUEUES[c].len.load(Ordering::Relaxed))
+                    .filter(|&c| may_run_on(&thread, c))
+                    .min_by_key(|&c| CORES[c].len.load(Ordering::Relaxed))
             })
-            .unwrap_or(here)
+            .unwrap_or(arch::cpu_id())
     };
-    push(target, thread);
-}
-
-fn push(target: usize, thread: Arc<Thread>) {
-    let rq = &QUEUES[target];
-    let mut preempt = false;
-    let mut arm = false;
-    {
-        let mut q = rq.queue.lock();
-        // Time asleep is not owed back in full, and a queue's clock is not another's.
-        let v = thread
-            .sched
-            .vruntime
-            .load(Ordering::Relaxed)
-            .max(q.min_vruntime.saturating_sub(SLEEPER_BONUS))
-            .min(q.min_vruntime + SLEEPER_BONUS * 4);
-        thread.sched.vruntime.store(v, Ordering::Relaxed);
-        if !rq.idle.load(Ordering::Relaxed) {
-            preempt = v + PREEMPTION_GAP < q.min_vruntime;
-            arm = !q.slice_armed;
-            q.slice_armed = true;
-        }
-        let at = q
-            .waiting
-            .partition_point(|t| t.sched.vruntime.load(Ordering::Relaxed) <= v);
-        q.waiting.insert(at, thread);
-        rq.len.store(q.waiting.len(), Ordering::SeqCst);
-    }
-    let here = arch::cpu_id();
-    if target != here {
-        if rq.idle.load(Ordering::SeqCst) || arm || preempt {
-            if preempt {
-                cpu::get(target).need_resched.store(true, Ordering::Relaxed);
-            }
-            gic::send_sgi(target, gic::SGI_RESCHEDULE);
-        }
-    } else {
-        if preempt && current().has_process() {
-            cpu::get(here).need_resched.store(true, Ordering::Relaxed);
-            gic::send_sgi(here, gic::SGI_RESCHEDULE);
-        }
-        if arm {
-            arm_slice();
-        }
+    // Time asleep is not owed back in full, and a queue's clock is not another's.
+    let owed = push(target, thread, |v, clock| {
+        v.max(clock.saturating_sub(SLEEPER_BONUS))
+            .min(clock + LATECOMER_MALUS)
+    });
+    if owed && (target != arch::cpu_id() || current().has_process()) {
+        cpu::get(target).need_resched.store(true, Ordering::Relaxed);
+        gic::send_sgi(target, gic::SGI_RESCHEDULE);
     }
 }
 
-/// Starts the slice of the running thread.
-fn arm_slice() {
-    crate::time::timer::set_slice(Some(crate::time::monotonic_ns() + SLICE));
-}
-
-/// The slice timer rang: the running thread goes back to the queue at the next chance.
-pub fn slice_over() {
-    let rq = &QUEUES[arch::cpu_id()];
-    let mut q = rq.queue.lock();
-    if q.waiting.is_empty() {
-        q.slice_armed = false;
-        crate::time::timer::set_slice(None);
-    } else {
-        cpu::this().need_resched.store(true, Ordering::Relaxed);
-        drop(q);
-        arm_slice();
+/// Queues a thread at a core, and wakes that if it is idle. `place` turns the thread's run time into one of that queue, whose clock
+/// it is given. Whether the thread should have the core at once.
+fn push(target: usize, thread: Arc<Thread>, place: impl FnOnce(u64, u64) -> u64) -> bool {
+    let core = &CORES[target];
+    let mut q = core.queue.lock();
+    let v = place(vruntime(&thread), q.min_vruntime);
+    thread.sched.vruntime.store(v, Ordering::Relaxed);
+    thread.sched.queued.store(target + 1, Ordering::Relaxed);
+    q.waiting.insert(thread);
+    core.len.store(q.waiting.len(), Ordering::SeqCst);
+    if !core.idle.load(Ordering::SeqCst) {
+        return v + PREEMPTION_GAP < q.min_vruntime;
     }
+    drop(q);
+    // What the idle loop of this core does next is look at the queue.
+    if target != arch::cpu_id() {
+        gic::send_sgi(target, gic::SGI_RESCHEDULE);
+    }
+    false
 }
 
-/// A busy core's tick: counts for whatever it found, and looks at the timers of processor time. An idle core has no next one.
-pub fn tick(found: Interrupted, now: u64) {
-    let rq = &QUEUES[arch::cpu_id()];
+/// Makes a new thread runnable. It has had as much of the processor as the one that made it.
+pub fn start(thread: Arc<Thread>) {
     let me = current();
-    let watched = match found {
-        Interrupted::Program { pc, late } if me.has_process() => {
-            me.sched.ticks.count(late || found_in_kernel(pc));
-            advance_clock(me);
+    if me.has_process() {
+        account(me);
+        thread.sched.vruntime.store(vruntime(me), Ordering::Relaxed);
+    }
+    enqueue(thread);
+}
+
+/// A child that has used `ns` of processor time has ended. A short-lived one has had it at its parent's place in the queue, so the
+/// parent pays: else whoever works through children would be ahead of whoever works himself.
+pub fn charge(parent: &Process, ns: u64) {
+    if let Some(t) = parent.threads.lock().front() {
+        t.sched.debt.fetch_add(ns.min(TICK), Ordering::Relaxed);
+    }
+}
+
+/// A busy core's tick: counts for whatever it found, ends its slice if others are owed more, and looks at the timers of processor
+/// time. An idle core has no next one.
+pub fn tick(found: Interrupted, now: u64) {
+    let core = here();
+    let me = current();
+    let in_kernel = match found {
+        Interrupted::Program { pc, late } => late || found_in_kernel(pc),
+        Interrupted::Kernel => true,
+    };
+    let watched = match me.has_process() {
+        true => {
+            me.sched.ticks.count(in_kernel);
+            if owes_the_core() {
+                cpu::this().need_resched.store(true, Ordering::Relaxed);
+            }
             crate::time::timer::set_tick(now + TICK);
             let process = me.process();
             process
@@ -196,9 +198,9 @@ pub fn tick(found: Interrupted, now: u64) {
                 .load(Ordering::Relaxed)
                 .then(|| process.clone())
         }
-        _ => {
-            rq.ticking.store(false, Ordering::Relaxed);
-            rq.watched.lock().take()
+        false => {
+            core.ticking.store(false, Ordering::Relaxed);
+            core.watched.lock().take()
         }
     };
     if let Some(process) = watched {
@@ -208,99 +210,75 @@ pub fn tick(found: Interrupted, now: u64) {
 
 /// The core has something to do again.
 #[cold]
-fn start_ticking(rq: &RunQueue, now: u64) {
-    rq.ticking.store(true, Ordering::Relaxed);
+fn start_ticking(core: &Core, now: u64) {
+    core.ticking.store(true, Ordering::Relaxed);
     crate::time::timer::set_tick(now + TICK);
 }
 
-/// Another core put something on our queue.
-pub fn on_reschedule_ipi() {
-    let rq = &QUEUES[arch::cpu_id()];
-    if rq.idle.load(Ordering::Relaxed) {
-        return;
-    }
-    let mut q = rq.queue.lock();
-    // What was put there may be running by now. Whoever put it there promised a slice that nobody has started.
-    q.slice_armed = !q.waiting.is_empty();
-    if q.slice_armed {
-        drop(q);
-        arm_slice();
-    }
-}
-
-/// The core leaves idling: what was queued while it idled, beyond the thread that it now runs, gets its slice.
-fn arm_slice_for_the_rest(rq: &RunQueue) {
-    let mut q = rq.queue.lock();
-    if !q.waiting.is_empty() && !q.slice_armed {
-        q.slice_armed = true;
-        drop(q);
-        arm_slice();
-    }
-}
-
-/// Books the time since the thread was put on the core.
+/// Books the running thread's time.
 fn account(thread: &Thread) {
-    let now = crate::time::monotonic_ns();
-    let ran = now.saturating_sub(thread.sched.since.swap(now, Ordering::Relaxed));
-    thread.sched.runtime.fetch_add(ran, Ordering::Relaxed);
-    let weighted = match thread.sched.nice.load(Ordering::Relaxed) {
-        0 => ran,
-        nice => ran * 1024 / weight(nice),
-    };
-    thread.sched.vruntime.fetch_add(weighted, Ordering::Relaxed);
+    let sched = &thread.sched;
+    let ran = sched.clock.advance();
+    let mut v = vruntime(thread)
+        + match sched.nice.load(Ordering::Relaxed) {
+            0 => ran,
+            nice => ran * 1024 / weight(nice),
+        };
+    if sched.debt.load(Ordering::Relaxed) != 0 {
+        v += sched.debt.swap(0, Ordering::Relaxed).min(LATECOMER_MALUS);
+    }
+    sched.vruntime.store(v, Ordering::Relaxed);
 }
 
-fn pop(cpu_id: usize, for_cpu: usize) -> Option<Arc<Thread>> {
-    let rq = &QUEUES[cpu_id];
-    if rq.len.load(Ordering::SeqCst) == 0 {
+/// Takes the next thread off the queue of core `from` that core `to` may run now.
+fn pop(from: usize, to: usize) -> Option<Arc<Thread>> {
+    let core = &CORES[from];
+    if core.len.load(Ordering::SeqCst) == 0 {
         return None;
     }
-    let mut q = rq.queue.lock();
-    let thread = if cpu_id == for_cpu {
+    let mut q = core.queue.lock();
+    let thread = if from == to {
         // One that is on its way here may still be on its old core. To wait for it would be a deadlock if that core waits
         // for ours to let go of another.
         let here = cpu::this().current.load(Ordering::Relaxed).cast_const();
-        let ready = |t: &Arc<Thread>| {
-            !t.on_cpu.load(Ordering::Relaxed) || core::ptr::eq(Arc::as_ptr(t), here)
-        };
-        q.waiting
-            .iter()
-            .position(ready)
-            .and_then(|i| q.waiting.remove(i))
+        let ready = |t: &Thread| !t.on_cpu.load(Ordering::Relaxed) || core::ptr::eq(t, here);
+        q.waiting.take(false, ready)
     } else {
         // Steal from the far end, and only what may run here and has left its core.
-        let may = |t: &Arc<Thread>| {
-            t.sched.affinity.load(Ordering::Relaxed) & (1 << for_cpu) != 0
-                && !t.on_cpu.load(Ordering::Relaxed)
-        };
-        q.waiting
-            .iter()
-            .rposition(may)
-            .and_then(|i| q.waiting.remove(i))
+        let may = |t: &Thread| may_run_on(t, to) && !t.on_cpu.load(Ordering::Relaxed);
+        q.waiting.take(true, may)
     }?;
-    rq.len.store(q.waiting.len(), Ordering::SeqCst);
-    let v = thread.sched.vruntime.load(Ordering::Relaxed);
-    if cpu_id == for_cpu {
-        q.min_vruntime = q.min_vruntime.max(v);
+    thread.sched.queued.store(0, Ordering::Relaxed);
+    core.len.store(q.waiting.len(), Ordering::SeqCst);
+    let v = vruntime(&thread);
+    let clock = q.min_vruntime;
+    if from == to {
+        q.min_vruntime = clock.max(v);
     } else {
-        // Keep its lead or lag when it changes queues.
-        let theirs = q.min_vruntime;
         drop(q);
-        let ours = QUEUES[for_cpu].queue.lock().min_vruntime;
-        thread
-            .sched
-            .vruntime
-            .store((v + ours).saturating_sub(theirs), Ordering::Relaxed);
+        let ours = CORES[to].queue.lock().min_vruntime;
+        let v = moved(v, clock, ours);
+        thread.sched.vruntime.store(v, Ordering::Relaxed);
     }
     Some(thread)
 }
 
-fn next_for(cpu_id: usize) -> Option<Arc<Thread>> {
-    pop(cpu_id, cpu_id).or_else(|| {
-        cpu::online()
-            .filter(|&c| c != cpu_id)
-            .find_map(|c| pop(c, cpu_id))
-    })
+/// The run time of a thread that keeps its lead or lag when it changes queues.
+fn moved(v: u64, clock: u64, other: u64) -> u64 {
+    (v + other).saturating_sub(clock)
+}
+
+fn next_for(core: usize) -> Option<Arc<Thread>> {
+    while let Some(thread) = pop(core, core) {
+        if may_run_on(&thread, core) {
+            return Some(thread);
+        }
+        // It was not any more when it was put here.
+        enqueue(thread);
+    }
+    cpu::online()
+        .filter(|&c| c != core)
+        .find_map(|c| pop(c, core))
 }
 
 /// Gives up the core; the caller is not runnable (parked or dead).
@@ -308,18 +286,15 @@ pub(super) fn park() {
     let me = current();
     account(me);
     me.sched.voluntary.fetch_add(1, Ordering::Relaxed);
-    let here = arch::cpu_id();
-    match next_for(here) {
-        Some(next) if Arc::ptr_eq(&next, me) => me
-            .sched
-            .since
-            .store(crate::time::monotonic_ns(), Ordering::Relaxed),
+    match next_for(arch::cpu_id()) {
+        // Woken meanwhile.
+        Some(next) if Arc::ptr_eq(&next, me) => {}
         Some(next) => switch_to(next),
         None => {
             if me.has_process() && me.process().watch_cpu.load(Ordering::Relaxed) {
-                *QUEUES[here].watched.lock() = Some(me.process().clone());
+                *here().watched.lock() = Some(me.process().clone());
             }
-            switch_to_raw(QUEUES[here].idle_thread.load(Ordering::Relaxed))
+            switch_to_raw(here().idle_thread.load(Ordering::Relaxed))
         }
     }
 }
@@ -327,41 +302,31 @@ pub(super) fn park() {
 /// Lets others run; the caller stays runnable.
 pub fn yield_now() {
     let me = current();
-    let here = arch::cpu_id();
-    account(me);
+    let core = arch::cpu_id();
     cpu::this().need_resched.store(false, Ordering::Relaxed);
-    if let Some(next) = next_for(here) {
+    if let Some(next) = next_for(core) {
+        account(me);
         me.sched.involuntary.fetch_add(1, Ordering::Relaxed);
-        let rq = &QUEUES[here];
-        {
-            let mut q = rq.queue.lock();
-            let v = me.sched.vruntime.load(Ordering::Relaxed);
-            let at = q
-                .waiting
-                .partition_point(|t| t.sched.vruntime.load(Ordering::Relaxed) <= v);
-            q.waiting.insert(at, me.clone());
-            rq.len.store(q.waiting.len(), Ordering::SeqCst);
-        }
+        let clock = here().queue.lock().min_vruntime;
+        match idle_core_for(me) {
+            // It looks at its own queue again until this core has let go of the thread.
+            Some(idle) => push(idle, me.clone(), |v, other| moved(v, clock, other)),
+            None => push(core, me.clone(), |v, _| v),
+        };
         switch_to(next);
     }
 }
 
-/// Whether somebody who waits for this core has had less of it than the running thread.
+/// Whether somebody who waits for this core has had less of it than the running thread. Books that one's time and lets the queue's
+/// clock follow: whoever comes later starts from there, not from where the thread began.
 fn owes_the_core() -> bool {
-    let first = advance_clock(current());
-    first.is_some_and(|first| first <= current().sched.vruntime.load(Ordering::Relaxed))
-}
-
-/// Books the running thread's time and lets the queue's clock follow: whoever comes later starts from there, not from where
-/// the thread began. Returns the run time of the first in the queue.
-fn advance_clock(me: &Thread) -> Option<u64> {
+    let me = current();
     account(me);
-    let v = me.sched.vruntime.load(Ordering::Relaxed);
-    let mut q = QUEUES[arch::cpu_id()].queue.lock();
-    let first = q.waiting.front();
-    let first = first.map(|t| t.sched.vruntime.load(Ordering::Relaxed));
+    let v = vruntime(me);
+    let mut q = here().queue.lock();
+    let first = q.waiting.first().map(vruntime);
     q.min_vruntime = q.min_vruntime.max(first.unwrap_or(v).min(v));
-    first
+    first.is_some_and(|first| first <= v)
 }
 
 /// At the end of an interrupt: replaces the running thread if its slice is over and others are owed more. The vector registers are the program's and
@@ -375,6 +340,7 @@ pub fn preempt_if_needed() {
 /// Between two pieces of a long call, with no lock held: takes the interrupts that have come meanwhile, and lets others run that are owed
 /// the core. Whether the caller is dying, and is to leave its work as it is.
 pub fn give_way() -> bool {
+    crate::base::sync::may_sleep();
     arch::exceptions::take_interrupts();
     preempt_if_needed();
     current().is_dying()
@@ -404,27 +370,22 @@ fn switch_to_raw(next: *const Thread) {
     }
     #[cfg(debug_assertions)]
     crate::base::lockdep::switch();
-    let here = arch::cpu_id();
-    // SAFETY: `next` is off every queue and kept alive by its own `me` reference; this core alone has it now.
+    let core = here();
+    // SAFETY: `next` is off every queue and kept alive by its own `me` reference; this core alone has it now. It has left its
+    // last core (`pop`), whose stores come before what is read of it here.
     unsafe {
-        while (*next).on_cpu.swap(true, Ordering::Acquire) {
-            // It is parked but its old core has not finished saving it.
-            while (*next).on_cpu.load(Ordering::Relaxed) {
-                core::hint::spin_loop();
-            }
-        }
-        (*next).sched.cpu.store(here, Ordering::Relaxed);
-        let now = crate::time::monotonic_ns();
-        (*next).sched.since.store(now, Ordering::Relaxed);
-        if !(*me).has_process() && !QUEUES[here].ticking.load(Ordering::Relaxed) {
-            start_ticking(&QUEUES[here], now);
+        let still_on_a_core = (*next).on_cpu.swap(true, Ordering::Acquire);
+        debug_assert!(!still_on_a_core);
+        (*next).sched.cpu.store(arch::cpu_id(), Ordering::Relaxed);
+        let now = (*me).sched.clock.stop();
+        (*next).sched.clock.start(now);
+        if !(*me).has_process() && !core.ticking.load(Ordering::Relaxed) {
+            start_ticking(core, now);
         }
         cpu::this()
             .current
             .store(next as *mut Thread, Ordering::Relaxed);
-        QUEUES[here]
-            .previous
-            .store(me as *mut Thread, Ordering::Relaxed);
+        core.previous.store(me as *mut Thread, Ordering::Relaxed);
         if (*next).has_process() {
             (*next).process().activate_space();
         } else {
@@ -438,7 +399,7 @@ fn switch_to_raw(next: *const Thread) {
 /// First thing on the new thread's stack: lets go of the old thread.
 #[unsafe(no_mangle)]
 extern "C" fn finish_switch() {
-    let previous = QUEUES[arch::cpu_id()].previous.load(Ordering::Relaxed);
+    let previous = here().previous.load(Ordering::Relaxed);
     // SAFETY: it was running here until a moment ago, so its `me` keeps it alive until it is taken below.
     unsafe {
         let dead = (*previous).is_dead();
@@ -463,13 +424,12 @@ pub fn die() -> ! {
 
 /// Makes the calling context the idle thread of this core.
 pub fn adopt_idle(idle: Arc<Thread>) {
-    let here = arch::cpu_id();
     idle.on_cpu.store(true, Ordering::Relaxed);
-    idle.sched.cpu.store(here, Ordering::Relaxed);
+    idle.sched.cpu.store(arch::cpu_id(), Ordering::Relaxed);
     let raw = Arc::as_ptr(&idle) as *mut Thread;
     // SAFETY: nobody else knows the thread yet.
     unsafe { *idle.me.get() = Some(idle.clone()) };
-    QUEUES[here].idle_thread.store(raw, Ordering::Relaxed);
+    here().idle_thread.store(raw, Ordering::Relaxed);
     cpu::this().current.store(raw, Ordering::Relaxed);
     cpu::this().online.store(true, Ordering::Release);
 }
@@ -477,24 +437,18 @@ pub fn adopt_idle(idle: Arc<Thread>) {
 /// The idle thread: runs whatever turns up, sleeps in `wfi` otherwise.
 pub fn idle_loop() -> ! {
     arch::exceptions::open_to_fiq();
-    let here = arch::cpu_id();
-    let rq = &QUEUES[here];
+    let core = here();
     loop {
-        rq.idle.store(false, Ordering::SeqCst);
-        if let Some(next) = next_for(here) {
-            arm_slice_for_the_rest(rq);
+        core.idle.store(false, Ordering::SeqCst);
+        if let Some(next) = next_for(arch::cpu_id()) {
             #[cfg(debug_assertions)]
             super::watchdog::work_begins();
             switch_to(next);
             continue;
         }
-        rq.idle.store(true, Ordering::SeqCst);
+        core.idle.store(true, Ordering::SeqCst);
         // Whoever enqueues after this sees `idle` and sends an interrupt, which ends the wfi although it is masked.
-        if rq.len.load(Ordering::SeqCst) == 0 {
-            {
-                rq.queue.lock().slice_armed = false;
-                crate::time::timer::set_slice(None);
-            }
+        if core.len.load(Ordering::SeqCst) == 0 {
             #[cfg(debug_assertions)]
             super::watchdog::set_waiting(true);
             // SAFETY: idle holds no lock; interrupts are taken here and only here in the kernel.
@@ -515,19 +469,34 @@ pub fn interrupt(thread: &Thread) {
     }
 }
 
+/// The affinity of `thread`, which is not the running one, has changed: it leaves a core that it may not be on, and hears of one
+/// that waits for work.
+pub fn affinity_changed(thread: &Thread) {
+    let queued = thread.sched.queued.load(Ordering::Relaxed);
+    if queued != 0 {
+        let core = &CORES[queued - 1];
+        let mut q = core.queue.lock();
+        if thread.sched.queued.load(Ordering::Relaxed) == queued {
+            thread.sched.queued.store(0, Ordering::Relaxed);
+            // SAFETY: it is on that core's queue, whose lock is held.
+            let thread = unsafe { q.waiting.remove(thread) };
+            core.len.store(q.waiting.len(), Ordering::SeqCst);
+            drop(q);
+            return enqueue(thread);
+        }
+    }
+    // It runs, sleeps, or is on its way between queues; whoever takes it off one looks.
+    interrupt(thread);
+}
+
 /// Moves the running thread to a core that its affinity allows.
 pub fn migrate() {
     let me = current();
     account(me);
-    push_elsewhere(me.clone());
-}
-
-fn push_elsewhere(me: Arc<Thread>) {
-    let here = arch::cpu_id();
-    enqueue(me);
+    enqueue(me.clone());
     // The other core waits until this one has let go of the registers.
-    match next_for(here) {
+    match next_for(arch::cpu_id()) {
         Some(next) => switch_to(next),
-        None => switch_to_raw(QUEUES[here].idle_thread.load(Ordering::Relaxed)),
+        None => switch_to_raw(here().idle_thread.load(Ordering::Relaxed)),
     }
 }

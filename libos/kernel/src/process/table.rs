@@ -4,21 +4,26 @@ use super::{Pid, Process, Session, Thread};
 use crate::base::{Errno, Result, SpinLock};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 /// Largest process number, as `/proc/sys/kernel/pid_max`.
 pub const PID_MAX: Pid = 1 << 22;
 
-struct Node {
-    process: Arc<Process>,
-    parent: Pid,
-    children: Vec<Pid>,
-    group: Pid,
-    session: Arc<Session>,
+/// A process in the family tree.
+pub struct Node {
+    pub(super) process: Arc<Process>,
+    pub(super) parent: Pid,
+    /// Its children, the oldest first, are a ring through `next` and `previous` without a head: a list that grows without
+    /// wanting memory. 0 where there is none.
+    pub(super) eldest: Pid,
+    next: Pid,
+    previous: Pid,
+    pub group: Pid,
+    pub session: Arc<Session>,
 }
 
-struct Table {
-    nodes: BTreeMap<Pid, Node>,
+pub(super) struct Table {
+    pub(super) nodes: BTreeMap<Pid, Node>,
     /// Threads by number, main threads included.
     threads: BTreeMap<Pid, Arc<Thread>>,
     last: Pid,
@@ -26,7 +31,7 @@ struct Table {
 }
 
 /// The family tree. Taken before any lock of a process; wait queues may be woken under it.
-static TABLE: SpinLock<Table> = SpinLock::new(Table {
+pub(super) static TABLE: SpinLock<Table> = SpinLock::new(Table {
     nodes: BTreeMap::new(),
     threads: BTreeMap::new(),
     last: 0,
@@ -53,46 +58,122 @@ pub fn allocate_pid() -> Result<Pid> {
     Err(Errno::EAGAIN)
 }
 
-/// Adds the first process: its own session and group.
-pub fn insert_first(process: Arc<Process>) {
-    let session = Arc::new(Session {
-        id: process.pid,
-        terminal: SpinLock::new(None),
-    });
-    let pid = process.pid;
-    TABLE.lock().nodes.insert(
-        pid,
-        Node {
-            process,
-            parent: 0,
-            children: Vec::new(),
-            group: pid,
-            session,
-        },
-    );
+impl Node {
+    pub fn pid(&self) -> Pid {
+        self.process.pid
+    }
 }
 
-/// Adds a child of `parent`, in its group and session; not of one that was killed meanwhile, or a group could outrun the
-/// signal that is to end it.
-pub fn insert_child(parent: Pid, process: Arc<Process>) -> Result<()> {
-    let mut t = TABLE.lock();
-    let pid = process.pid;
-    if t.nodes.get(&parent).is_some_and(|n| n.process.is_ending()) {
-        return Err(Errno::ERESTARTSYS);
-    }
-    let node = t.nodes.get_mut(&parent).ok_or(Errno::ESRCH)?;
-    node.children.push(pid);
-    let (group, session) = (node.group, node.session.clone());
-    t.nodes.insert(
-        pid,
-        Node {
+impl Table {
+    fn insert(&mut self, process: Arc<Process>, parent: Pid, group: Pid, session: Arc<Session>) {
+        let pid = process.pid;
+        let (next, previous) = self.join(pid, parent);
+        let node = Node {
             process,
             parent,
-            children: Vec::new(),
+            eldest: 0,
+            next,
+            previous,
             group,
             session,
-        },
-    );
+        };
+        self.nodes.insert(pid, node);
+    }
+
+    /// Makes `pid` the youngest child of `parent`, as far as the others know; returns its neighbours.
+    fn join(&mut self, pid: Pid, parent: Pid) -> (Pid, Pid) {
+        match self.nodes.get_mut(&parent) {
+            Some(node) if node.eldest != 0 => {
+                let next = node.eldest;
+                // The youngest comes before the eldest.
+                let previous = core::mem::replace(&mut self.at(next).previous, pid);
+                self.at(previous).next = pid;
+                (next, previous)
+            }
+            Some(node) => {
+                node.eldest = pid;
+                (pid, pid)
+            }
+            None => (pid, pid),
+        }
+    }
+
+    /// A child of `parent` with these neighbours is it no more.
+    fn leave(&mut self, pid: Pid, parent: Pid, (next, previous): (Pid, Pid)) {
+        if next != pid {
+            self.at(previous).next = next;
+            self.at(next).previous = previous;
+        }
+        if let Some(parent) = self.nodes.get_mut(&parent)
+            && parent.eldest == pid
+        {
+            parent.eldest = if next == pid { 0 } else { next };
+        }
+    }
+
+    /// Gives `pid` another parent.
+    pub(super) fn move_child(&mut self, pid: Pid, parent: Pid) {
+        let node = self.at(pid);
+        let (old, neighbours) = (node.parent, (node.next, node.previous));
+        self.leave(pid, old, neighbours);
+        let (next, previous) = self.join(pid, parent);
+        let node = self.at(pid);
+        (node.parent, node.next, node.previous) = (parent, next, previous);
+    }
+
+    fn remove(&mut self, pid: Pid) -> Option<Node> {
+        let node = self.nodes.remove(&pid)?;
+        self.leave(pid, node.parent, (node.next, node.previous));
+        Some(node)
+    }
+
+    fn holds(&self, process: &Arc<Process>) -> bool {
+        let is = |n: &Node| Arc::ptr_eq(&n.process, process);
+        self.nodes.get(&process.pid).is_some_and(is)
+    }
+
+    fn at(&mut self, pid: Pid) -> &mut Node {
+        self.nodes.get_mut(&pid).expect("relatives are in the tree")
+    }
+
+    /// The children of `pid`, the oldest first.
+    fn children(&self, pid: Pid) -> impl Iterator<Item = &Node> {
+        let eldest = self.nodes.get(&pid).map_or(0, |n| n.eldest);
+        let mut next = eldest;
+        core::iter::from_fn(move || {
+            let node = self.nodes.get(&next)?;
+            next = if node.next == eldest { 0 } else { node.next };
+            Some(node)
+        })
+    }
+}
+
+/// Adds the first process: its own session and group.
+pub fn insert_first(process: Arc<Process>) {
+    let pid = process.pid;
+    let session = Session::new(pid);
+    TABLE.lock().insert(process, 0, pid, session);
+}
+
+/// Adds a child of `maker`, or of its parent, in its group and session. Not if a signal has been sent to several processes, `maker`
+/// among them, since it had seen `broadcasts`, or if a parent is ending: the child would escape what its kin cannot. The call
+/// has to start over.
+pub fn insert_child(
+    maker: &Process,
+    process: Arc<Process>,
+    as_sibling: bool,
+    broadcasts: u32,
+) -> Result<()> {
+    let mut t = TABLE.lock();
+    let node = t.nodes.get(&maker.pid).ok_or(Errno::ESRCH)?;
+    let parent = if as_sibling { node.parent } else { maker.pid };
+    let (group, session) = (node.group, node.session.clone());
+    let alive = |pid| t.nodes.get(&pid).is_some_and(|n| !n.process.is_ending());
+    let ending = !alive(maker.pid) || as_sibling && !alive(parent);
+    if ending || maker.signals.broadcasts() != broadcasts {
+        return Err(Errno::ERESTARTNOINTR);
+    }
+    t.insert(process, parent, group, session);
     Ok(())
 }
 
@@ -132,16 +213,6 @@ pub fn find_thread(tid: Pid) -> Option<Arc<Thread>> {
 
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
     TABLE.lock().nodes.get(&pid).map(|n| n.process.clone())
-}
-
-/// Every process, by rising number.
-pub fn all() -> Vec<Arc<Process>> {
-    TABLE
-        .lock()
-        .nodes
-        .values()
-        .map(|n| n.process.clone())
-        .collect()
 }
 
 /// The process with the next higher number.
@@ -194,48 +265,41 @@ pub fn session(pid: Pid) -> Option<Arc<Session>> {
     with(pid, |n| n.session.clone())
 }
 
-/// The members of process group `group`.
-pub fn group_members(group: Pid) -> Vec<Arc<Process>> {
-    TABLE
-        .lock()
-        .nodes
+/// The session that a process accepted by `which` belongs to.
+fn session_where(which: impl Fn(&Node) -> bool) -> Option<Arc<Session>> {
+    let t = TABLE.lock();
+    t.nodes
         .values()
-        .filter(|n| n.group == group)
-        .map(|n| n.process.clone())
-        .collect()
+        .find(|n| which(n))
+        .map(|n| n.session.clone())
 }
 
 /// The session that group `group` belongs to.
 pub fn group_session(group: Pid) -> Option<Arc<Session>> {
-    TABLE
-        .lock()
-        .nodes
-        .values()
-        .find(|n| n.group == group)
-        .map(|n| n.session.clone())
+    session_where(|n| n.group == group)
 }
 
-/// The members of session `sid`.
-pub fn session_members(sid: Pid) -> Vec<Arc<Process>> {
-    TABLE
-        .lock()
-        .nodes
-        .values()
-        .filter(|n| n.session.id == sid)
-        .map(|n| n.process.clone())
-        .collect()
+/// Session `sid`, as long as it has members.
+pub fn session_by_id(sid: Pid) -> Option<Arc<Session>> {
+    session_where(|n| n.session.id == sid)
 }
 
-/// Whether no member of the group has a parent in another group of the same session (POSIX "orphaned process group").
-pub fn is_orphaned_group(group: Pid) -> bool {
+/// Calls `send` on every process that `chosen` accepts, with its session's number. Whether one was sent to; else the last error, or
+/// `ESRCH`. No child is born meanwhile, and one that a process among them is making starts over: nobody is left out.
+pub fn signal_each(
+    chosen: &dyn Fn(&Node) -> bool,
+    send: &dyn Fn(&Arc<Process>, Pid) -> Result<()>,
+) -> Result<()> {
     let t = TABLE.lock();
-    !t.nodes.values().any(|n| {
-        n.group == group
-            && !n.process.is_zombie()
-            && t.nodes
-                .get(&n.parent)
-                .is_some_and(|p| p.group != group && p.session.id == n.session.id && n.parent != 1)
-    })
+    let mut outcome = Err(Errno::ESRCH);
+    for n in t.nodes.values().filter(|n| chosen(n)) {
+        let sent = send(&n.process, n.session.id);
+        n.process.signals.count_broadcast();
+        if outcome.is_err() {
+            outcome = sent;
+        }
+    }
+    outcome
 }
 
 /// `setsid`: a new session and group led by `pid`. `EPERM` for a group leader.
@@ -246,10 +310,10 @@ pub fn new_session(pid: Pid) -> Result<()> {
     }
     let node = t.nodes.get_mut(&pid).ok_or(Errno::ESRCH)?;
     node.group = pid;
-    node.session = Arc::new(Session {
-        id: pid,
-        terminal: SpinLock::new(None),
-    });
+    let old = core::mem::replace(&mut node.session, Session::new(pid));
+    drop(t);
+    // It may have been the last to have it, and with it a terminal.
+    drop(old);
     Ok(())
 }
 
@@ -265,11 +329,7 @@ pub fn set_group(caller: Pid, pid: Pid, group: Pid) -> Result<()> {
         if node.session.id != caller_session {
             return Err(Errno::EPERM);
         }
-        if node
-            .process
-            .has_execed
-            .load(core::sync::atomic::Ordering::Relaxed)
-        {
+        if node.process.has_execed.load(Ordering::Relaxed) {
             return Err(Errno::EACCES);
         }
     }
@@ -291,55 +351,34 @@ pub fn set_group(caller: Pid, pid: Pid, group: Pid) -> Result<()> {
     Ok(())
 }
 
-/// What `wait4` looks at: the children of `pid` with their groups.
-pub fn children(pid: Pid) -> Vec<(Arc<Process>, Pid)> {
-    let t = TABLE.lock();
-    let Some(node) = t.nodes.get(&pid) else {
-        return Vec::new();
-    };
-    node.children
-        .iter()
-        .filter_map(|c| t.nodes.get(c))
-        .map(|n| (n.process.clone(), n.group))
-        .collect()
-}
-
-/// Calls `f` on each child until it gives a value; the tree stays locked meanwhile.
-pub fn find_child<T>(pid: Pid, mut f: impl FnMut(&Arc<Process>, Pid) -> Option<T>) -> Option<T> {
-    let t = TABLE.lock();
-    let node = t.nodes.get(&pid)?;
-    node.children
-        .iter()
-        .filter_map(|c| t.nodes.get(c))
-        .find_map(|n| f(&n.process, n.group))
-}
-
-/// Takes a zombie out of the tree. Only one caller gets it.
-pub fn reap(pid: Pid) -> Option<Arc<Process>> {
+/// Calls `f` on each child, the oldest first, until it gives a value and says whether that child is to be taken out of the tree.
+/// The tree stays locked meanwhile, so only one caller gets a child.
+pub fn find_child<T>(
+    pid: Pid,
+    mut f: impl FnMut(&Arc<Process>, Pid) -> Option<(T, bool)>,
+) -> Option<T> {
     let mut t = TABLE.lock();
-    let node = t.nodes.remove(&pid)?;
-    if let Some(parent) = t.nodes.get_mut(&node.parent) {
-        parent.children.retain(|&c| c != pid);
-    }
-    Some(node.process)
+    let found = t
+        .children(pid)
+        .find_map(|n| f(&n.process, n.group).map(|found| (n.process.pid, found)));
+    let (child, (value, take)) = found?;
+    let gone = if take { t.remove(child) } else { None };
+    drop(t);
+    drop(gone);
+    Some(value)
 }
 
-/// Hands the children of `pid` to `heir`. Returns them.
-pub fn reparent(pid: Pid, heir: Pid) -> Vec<Arc<Process>> {
+/// Whether the process has not been waited for.
+pub fn holds(process: &Arc<Process>) -> bool {
+    TABLE.lock().holds(process)
+}
+
+/// Takes a zombie out of the tree, unless somebody has done so.
+pub fn reap(process: &Arc<Process>) {
     let mut t = TABLE.lock();
-    let Some(node) = t.nodes.get_mut(&pid) else {
-        return Vec::new();
-    };
-    let children = core::mem::take(&mut node.children);
-    let mut moved = Vec::new();
-    for &c in &children {
-        if let Some(child) = t.nodes.get_mut(&c) {
-            child.parent = heir;
-            moved.push(child.process.clone());
-        }
+    if t.holds(process) {
+        let gone = t.remove(process.pid);
+        drop(t);
+        drop(gone);
     }
-    if let Some(h) = t.nodes.get_mut(&heir) {
-        h.children.extend(children);
-    }
-    moved
 }

@@ -1,6 +1,8 @@
 //! A thread: registers in waiting, a kernel stack, a signal mask, and a place in the scheduler.
 
 use super::accounting::{Ticks, Times, divide};
+use super::cpu_clock::CpuClock;
+use super::run_queue::Links;
 use super::signal::ThreadSignals;
 use super::sleep::SleepWord;
 use super::stack::KernelStack;
@@ -16,7 +18,7 @@ pub mod flag {
     pub const SIGNAL: u32 = 1;
     /// The process is dying, or another thread execs: leave.
     pub const KILLED: u32 = 2;
-    /// The process is stopped.
+    /// The process is stopped. This and CONTINUED change with [`super::super::signal::JobState`] locked.
     pub const STOP: u32 = 4;
     /// `exec` or `rt_sigreturn` left new registers in [`super::Thread::next_frame`].
     pub const NEW_FRAME: u32 = 8;
@@ -24,6 +26,8 @@ pub mod flag {
     pub const SHORTAGE: u32 = 16;
     /// It is about that.
     pub const SETTLING: u32 = 32;
+    /// The process has been stopped and goes on.
+    pub const CONTINUED: u32 = 64;
 }
 
 /// What the scheduler keeps of a thread.
@@ -38,10 +42,12 @@ pub struct Scheduling {
     pub affinity: AtomicU64,
     /// The core it last ran on.
     pub cpu: AtomicUsize,
-    /// Monotonic ns at which it was last put on a core.
-    pub since: AtomicU64,
-    /// Total time on a core, ns.
-    pub runtime: AtomicU64,
+    /// The core on whose queue it is, plus one; 0 on none. Changed with that queue locked.
+    pub queued: AtomicUsize,
+    /// Time on a core.
+    pub clock: CpuClock,
+    /// Weighted run time, ns, that it owes for children that have ended.
+    pub debt: AtomicU64,
     /// Times it gave up the core, and times the core was taken.
     pub voluntary: AtomicU64,
     pub involuntary: AtomicU64,
@@ -49,6 +55,20 @@ pub struct Scheduling {
     pub ticks: Ticks,
     /// Page faults that were mended. Written by the thread itself only.
     pub faults: AtomicU64,
+}
+
+/// `SCHED_RESET_ON_FORK`, among the policy's bits.
+pub const RESET_ON_FORK: i32 = 0x4000_0000;
+
+impl Scheduling {
+    /// Niceness and policy of a child.
+    fn for_child(&self) -> (i32, i32) {
+        let (nice, policy) = (&self.nice, &self.policy);
+        match (nice.load(Ordering::Relaxed), policy.load(Ordering::Relaxed)) {
+            (nice, policy) if policy & RESET_ON_FORK != 0 => (nice.max(0), policy & !RESET_ON_FORK),
+            same => same,
+        }
+    }
 }
 
 /// A thread. The first field's place is known to the vectors.
@@ -66,23 +86,26 @@ pub struct Thread {
     tid: AtomicI32,
     process: Option<Arc<Process>>,
     pub sched: Scheduling,
+    /// Its place among those that wait for a core.
+    pub(super) links: UnsafeCell<Links>,
     pub signals: SpinLock<ThreadSignals>,
     /// Cleared and woken as a futex when the thread ends (`set_tid_address`).
     pub clear_child_tid: AtomicUsize,
     /// The program's list of robust futexes.
     pub robust_list: AtomicUsize,
-    /// A `poll` or `select` that a signal without a handler interrupted is to be called again: its deadline (ns, plus one).
+    /// A call that a signal without a handler interrupted is to be called again; a handler ends it with `EINTR`, whatever
+    /// `SA_RESTART` says. Its deadline (ns, plus one), or all ones.
     pub poll_again: AtomicU64,
     pub name: SpinLock<[u8; 16]>,
     /// Registers to continue with, under [`flag::NEW_FRAME`].
     #[cfg(target_os = "none")]
     pub next_frame: SpinLock<Option<alloc::boxed::Box<crate::arch::frame::TrapFrame>>>,
-    /// A linked program runs at EL1 and enters by the direct door; a loaded one at EL0.
+    /// Monotonic time of its birth.
     pub start_ns: u64,
 }
 
 // SAFETY: `sp`, `stack` and `me` are touched only by the scheduler, by the core that switches the thread in or out
-// (`on_cpu` hands them over), or before the thread first runs.
+// (`on_cpu` hands them over), or before the thread first runs; `links` only by the run queue that the thread is on, under its lock.
 unsafe impl Send for Thread {}
 // SAFETY: as above.
 unsafe impl Sync for Thread {}
@@ -90,7 +113,7 @@ unsafe impl Sync for Thread {}
 impl Thread {
     /// A thread that is not yet on any queue. `parent` gives what is inherited.
     pub fn new(tid: Pid, process: Option<Arc<Process>>, parent: Option<&Thread>) -> Thread {
-        let inherit = |f: fn(&Scheduling) -> i32| parent.map_or(0, |p| f(&p.sched));
+        let (nice, policy) = parent.map_or((0, 0), |p| p.sched.for_child());
         Thread {
             flags: AtomicU32::new(0),
             sleep: SleepWord::new(),
@@ -101,22 +124,22 @@ impl Thread {
             tid: AtomicI32::new(tid),
             process,
             sched: Scheduling {
-                vruntime: AtomicU64::new(
-                    parent.map_or(0, |p| p.sched.vruntime.load(Ordering::Relaxed)),
-                ),
-                nice: AtomicI32::new(inherit(|s| s.nice.load(Ordering::Relaxed))),
-                policy: AtomicI32::new(inherit(|s| s.policy.load(Ordering::Relaxed))),
+                vruntime: AtomicU64::new(0),
+                nice: AtomicI32::new(nice),
+                policy: AtomicI32::new(policy),
                 affinity: AtomicU64::new(
                     parent.map_or(!0, |p| p.sched.affinity.load(Ordering::Relaxed)),
                 ),
                 cpu: AtomicUsize::new(parent.map_or(0, |p| p.sched.cpu.load(Ordering::Relaxed))),
-                since: AtomicU64::new(0),
-                runtime: AtomicU64::new(0),
+                queued: AtomicUsize::new(0),
+                clock: CpuClock::new(),
+                debt: AtomicU64::new(0),
                 voluntary: AtomicU64::new(0),
                 involuntary: AtomicU64::new(0),
                 ticks: Ticks::default(),
                 faults: AtomicU64::new(0),
             },
+            links: UnsafeCell::new(Links::new()),
             signals: SpinLock::new(ThreadSignals::inherit(parent)),
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
@@ -158,12 +181,28 @@ impl Thread {
 
     /// Whether a blocking call has to return: a signal to deliver, a stop, or death.
     pub fn signal_pending(&self) -> bool {
-        self.flags.load(Ordering::SeqCst) & (flag::SIGNAL | flag::KILLED | flag::STOP) != 0
+        const ENDS: u32 = flag::SIGNAL | flag::KILLED | flag::STOP | flag::CONTINUED;
+        self.flags.load(Ordering::SeqCst) & ENDS != 0
     }
 
     /// Whether the thread is about to end.
     pub fn is_dying(&self) -> bool {
         self.flags.load(Ordering::SeqCst) & flag::KILLED != 0
+    }
+
+    /// The deadline of a call that is being made again because a signal without a handler had interrupted it.
+    pub fn resumed(&self) -> Option<u64> {
+        match self.poll_again.swap(0, Ordering::Relaxed) {
+            0 | u64::MAX => None,
+            deadline => Some(deadline - 1),
+        }
+    }
+
+    /// A signal interrupts a call that goes on until `deadline` if no handler runs: what the call returns.
+    pub fn goes_on(&self, deadline: u64) -> crate::base::Errno {
+        let deadline = deadline.saturating_add(1).min(u64::MAX - 1);
+        self.poll_again.store(deadline, Ordering::Relaxed);
+        crate::base::Errno::ERESTARTSYS
     }
 
     /// Step 2 of the sleep protocol of [`super::wait`].
@@ -222,14 +261,7 @@ impl Thread {
 
     /// The time on a core so far, ns, the current stretch included.
     pub fn cpu_time_ns(&self) -> u64 {
-        let total = self.sched.runtime.load(Ordering::Relaxed);
-        if self.on_cpu.load(Ordering::Relaxed) {
-            total
-                + crate::time::monotonic_ns()
-                    .saturating_sub(self.sched.since.load(Ordering::Relaxed))
-        } else {
-            total
-        }
+        self.sched.clock.read()
     }
 }
 
@@ -253,7 +285,7 @@ impl super::wait::Wake for Thread {
 }
 
 impl crate::time::timer::TimerTarget for Thread {
-    fn expire(&self, _now: u64) {
+    fn expire(self: Arc<Self>, _now: u64) {
         self.wake_up();
     }
 }

@@ -12,11 +12,11 @@
 //! `tests/wait_model.rs` compiles this file against loom's locks and atomics and runs it through every interleaving of small cases.
 
 use super::current;
+use super::wait_list::List;
 use crate::base::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::base::{Errno, Result, SpinLock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use smallvec::SmallVec;
 
 /// Something that a queue wakes: a thread, or an `epoll` item that passes it on.
 pub trait Wake: Send + Sync {
@@ -34,15 +34,17 @@ pub enum Removed {
     Chosen,
 }
 
-/// Whom a wake-up is for.
+/// Whom a wake-up is for. A number: an empty queue is all zeros then, and the kernel's hundreds of them take no room in the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+struct Turn(u8);
+
+impl Turn {
     /// Every one.
-    Every,
+    const EVERY: Turn = Turn(0);
     /// One of [`WaitQueue::wake_one`], when its turn comes.
-    Next,
+    const NEXT: Turn = Turn(1);
     /// It had its turn, and has not yet looked at its condition for that.
-    Had,
+    const HAD: Turn = Turn(2);
 }
 
 struct Entry<T: ?Sized> {
@@ -52,9 +54,7 @@ struct Entry<T: ?Sized> {
     target: Arc<T>,
 }
 
-/// Most queues have one sleeper at most, and need no memory of their own for it. What a crowd needed goes when the last has
-/// left: a queue may live as long as the kernel.
-type Entries<T> = SmallVec<[Entry<T>; 1]>;
+type Entries<T> = List<Entry<T>>;
 
 /// A queue of sleepers. Order: taken with condition locks *released*, or nested inside them; takes run queue locks inside.
 pub struct WaitQueue<T: ?Sized = dyn Wake> {
@@ -82,7 +82,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
     #[cfg_attr(debug_assertions, track_caller)]
     pub const fn empty() -> Self {
         WaitQueue {
-            entries: SpinLock::new(SmallVec::new_const()),
+            entries: SpinLock::new(List::new()),
             len: AtomicUsize::new(0),
         }
     }
@@ -98,7 +98,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         if self.nobody_to_wake() {
             return;
         }
-        for e in self.entries.lock().iter() {
+        for e in self.entries.lock().iter_mut() {
             e.target.wake();
         }
     }
@@ -108,7 +108,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         if self.nobody_to_wake() {
             return;
         }
-        for e in self.entries.lock_nested().iter() {
+        for e in self.entries.lock_nested().iter_mut() {
             e.target.wake();
         }
     }
@@ -122,13 +122,13 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         let mut found = false;
         for e in self.entries.lock().iter_mut() {
             match e.turn {
-                Turn::Every => e.target.wake(),
-                Turn::Next if !found => {
+                Turn::EVERY => e.target.wake(),
+                Turn::NEXT if !found => {
                     found = true;
-                    e.turn = Turn::Had;
+                    e.turn = Turn::HAD;
                     e.target.wake();
                 }
-                Turn::Next | Turn::Had => {}
+                _ => {}
             }
         }
     }
@@ -149,7 +149,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
             }
             !take
         });
-        self.count(&mut entries);
+        self.count(&entries);
         woken
     }
 
@@ -160,12 +160,15 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
 
     /// Puts `target` on the queue under `key`.
     pub fn add(&self, key: usize, target: Arc<T>) {
-        self.join(key, target, Turn::Every);
+        self.join(key, target, Turn::EVERY);
     }
 
     /// Step (1).
     fn join(&self, key: usize, target: Arc<T>, turn: Turn) {
-        self.push(&mut self.entries.lock(), Entry { key, turn, target });
+        let mut entries = self.entries.lock();
+        entries.push(Entry { key, turn, target });
+        self.count(&entries);
+        drop(entries);
         fence(Ordering::SeqCst);
     }
 
@@ -185,40 +188,30 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         fence(Ordering::SeqCst);
         let outcome = check();
         if outcome.is_ok() {
-            let turn = Turn::Every;
-            self.push(&mut entries, Entry { key, turn, target });
-        } else {
-            self.len.store(entries.len(), Ordering::Relaxed);
+            let turn = Turn::EVERY;
+            entries.push(Entry { key, turn, target });
         }
+        self.count(&entries);
         outcome
     }
 
-    /// To be called when entries have left.
-    fn count(&self, entries: &mut Entries<T>) {
-        if entries.is_empty() && entries.spilled() {
-            *entries = SmallVec::new_const();
-        }
+    /// To be called when entries have come or left.
+    fn count(&self, entries: &Entries<T>) {
         self.len.store(entries.len(), Ordering::Relaxed);
     }
 
-    fn push(&self, entries: &mut Entries<T>, entry: Entry<T>) {
-        entries.push(entry);
-        self.len.store(entries.len(), Ordering::Relaxed);
-    }
-
-    /// As [`add`](Self::add), once per key and without failing for want of memory. Returns whether it is there now for the
-    /// first time.
-    fn add_once(&self, key: usize, target: &Arc<T>) -> Result<bool> {
+    /// As [`add`](Self::add), once per key. Returns whether it is there now for the first time.
+    fn add_once(&self, key: usize, target: &Arc<T>) -> bool {
         let mut entries = self.entries.lock();
-        let new = !entries.iter().any(|e| e.key == key);
+        let new = !entries.iter_mut().any(|e| e.key == key);
         if new {
-            entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            let (turn, target) = (Turn::Every, target.clone());
-            self.push(&mut entries, Entry { key, turn, target });
+            let (turn, target) = (Turn::EVERY, target.clone());
+            entries.push(Entry { key, turn, target });
+            self.count(&entries);
         }
         drop(entries);
         fence(Ordering::SeqCst);
-        Ok(new)
+        new
     }
 
     /// Takes everything under `key` off the queue.
@@ -231,27 +224,21 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
             }
             if removed != Removed::Chosen {
                 removed = match e.turn {
-                    Turn::Had => Removed::Chosen,
-                    Turn::Every | Turn::Next => Removed::Waiting,
+                    Turn::HAD => Removed::Chosen,
+                    _ => Removed::Waiting,
                 };
             }
             false
         });
-        self.count(&mut entries);
+        self.count(&entries);
         removed
-    }
-
-    /// Calls `f` with the queue locked: nobody joins or leaves meanwhile.
-    pub fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _entries = self.entries.lock();
-        f()
     }
 
     /// The turn of `key` comes again some time.
     fn line_up(&self, key: usize) {
         let mut entries = self.entries.lock();
         if let Some(mine) = entries.iter_mut().find(|e| e.key == key) {
-            mine.turn = Turn::Next;
+            mine.turn = Turn::NEXT;
         }
     }
 
@@ -279,7 +266,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         };
         check()?;
         let limit = wake_count.saturating_add(move_count);
-        let (mut woken, mut moving) = (0, Entries::<T>::new_const());
+        let (mut woken, mut moving) = (0, Entries::<T>::new());
         source.retain(|e| {
             if woken + moving.len() == limit || !select(&e.target) {
                 return true;
@@ -298,14 +285,13 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
             false
         });
         let total = woken + moving.len();
-        match &mut target {
-            Some(target) => {
-                target.append(&mut moving);
-                to.count(target);
-            }
-            None => source.append(&mut moving),
+        while let Some(e) = moving.pop() {
+            target.as_mut().unwrap_or(&mut source).push(e);
         }
-        self.count(&mut source);
+        if let Some(target) = target {
+            to.count(&target);
+        }
+        self.count(&source);
         Ok(total)
     }
 }
@@ -339,7 +325,7 @@ impl WaitQueue {
     ) -> Result<T> {
         let me = current();
         let key = Arc::as_ptr(me) as usize;
-        self.join(key, me.clone() as Arc<dyn Wake>, Turn::Next);
+        self.join(key, me.clone() as Arc<dyn Wake>, Turn::NEXT);
         let outcome = sleep_until(deadline, ends, || {
             // Before the look, so that a turn is never spent on a look that came before it.
             self.line_up(key);
@@ -441,10 +427,8 @@ impl PollTable {
             self.incomplete = true;
             return;
         }
-        match queue.add_once(self.key, &self.target) {
-            Ok(true) => self.queues.push(queue.clone()),
-            Ok(false) => {}
-            Err(_) => self.incomplete = true,
+        if queue.add_once(self.key, &self.target) {
+            self.queues.push(queue.clone());
         }
     }
 

@@ -38,7 +38,8 @@ pub fn notify_parent(process: &Arc<Process>, code: i32, signo: i32) {
 }
 
 /// Death: as above, and a parent that ignores SIGCHLD never sees the zombie.
-pub fn report_death(process: &Arc<Process>, parent: &Arc<Process>, status: i32) {
+pub fn report_death(process: &Arc<Process>, parent: &Arc<Process>) {
+    let status = process.exit_status.load(Ordering::SeqCst);
     let (code, value) = match status & 0x7f {
         0 => (code::CLD_EXITED, status >> 8 & 0xff),
         signo if status & 0x80 != 0 => (code::CLD_DUMPED, signo),
@@ -50,7 +51,7 @@ pub fn report_death(process: &Arc<Process>, parent: &Arc<Process>, status: i32) 
     let unwanted =
         signal == SIGCHLD && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT != 0);
     if unwanted {
-        table::reap(process.pid);
+        table::reap(process);
     }
     if signal == SIGCHLD {
         send::send_to_process(parent, child_signal(process, code, value));
@@ -61,19 +62,21 @@ pub fn report_death(process: &Arc<Process>, parent: &Arc<Process>, status: i32) 
 }
 
 /// Which children a call is about.
-#[derive(Clone, Copy)]
 enum Which {
     Any,
     Pid(Pid),
     Group(Pid),
+    /// The process behind a pidfd, whoever has its number.
+    This(Arc<Process>),
 }
 
 impl Which {
-    fn matches(self, process: &Process, group: Pid) -> bool {
+    fn matches(&self, process: &Arc<Process>, group: Pid) -> bool {
         match self {
             Which::Any => true,
-            Which::Pid(p) => process.pid == p,
-            Which::Group(g) => group == g,
+            Which::Pid(p) => process.pid == *p,
+            Which::Group(g) => group == *g,
+            Which::This(p) => Arc::ptr_eq(p, process),
         }
     }
 }
@@ -84,62 +87,51 @@ struct Event {
     child: Arc<Process>,
     status: i32,
     code: i32,
-    dead: bool,
+}
+
+/// What `child` has to report that the caller asks for. What it reports is told once, unless the caller only looks.
+fn report_of(child: &Arc<Process>, options: i32) -> Option<(Event, bool)> {
+    let looks = options & WNOWAIT != 0;
+    let event = |status, code| Event {
+        child: child.clone(),
+        status,
+        code,
+    };
+    if child.is_zombie() {
+        let status = child.exit_status.load(Ordering::SeqCst);
+        let code = match status & 0xff {
+            0 => code::CLD_EXITED,
+            s if s & 0x80 != 0 => code::CLD_DUMPED,
+            _ => code::CLD_KILLED,
+        };
+        return Some((event(status, code), !looks));
+    }
+    let mut job = child.signals.job.lock();
+    if options & WSTOPPED != 0 && job.stop_unreported {
+        job.stop_unreported = looks;
+        return Some((event(job.stop_signal << 8 | 0x7f, code::CLD_STOPPED), false));
+    }
+    if options & WCONTINUED != 0 && job.continue_unreported {
+        job.continue_unreported = looks;
+        return Some((event(0xffff, code::CLD_CONTINUED), false));
+    }
+    None
 }
 
 /// Looks once. `Ok(None)`: there are such children, but none has anything to report.
-fn look(me: &Process, which: Which, options: i32) -> Result<Option<Event>> {
+fn look(me: &Process, which: &Which, options: i32) -> Result<Option<Event>> {
     let mut exists = false;
     let found = table::find_child(me.pid, |child, group| {
-        if !which.matches(child, group) {
+        // A zombie has nothing to say any more to who does not ask for deaths: it is no reason to wait.
+        if !which.matches(child, group) || child.is_zombie() && options & WEXITED == 0 {
             return None;
         }
         exists = true;
-        if child.is_zombie() {
-            if options & WEXITED == 0 {
-                return None;
-            }
-            let status = child.exit_status.load(Ordering::SeqCst);
-            let code = match status & 0xff {
-                0 => code::CLD_EXITED,
-                s if s & 0x80 != 0 => code::CLD_DUMPED,
-                _ => code::CLD_KILLED,
-            };
-            return Some(Event {
-                child: child.clone(),
-                status,
-                code,
-                dead: true,
-            });
-        }
-        let mut job = child.signals.job.lock();
-        if options & WSTOPPED != 0 && job.stop_unreported {
-            job.stop_unreported = options & WNOWAIT != 0;
-            return Some(Event {
-                child: child.clone(),
-                status: job.stop_signal << 8 | 0x7f,
-                code: code::CLD_STOPPED,
-                dead: false,
-            });
-        }
-        if options & WCONTINUED != 0 && job.continue_unreported {
-            job.continue_unreported = options & WNOWAIT != 0;
-            return Some(Event {
-                child: child.clone(),
-                status: 0xffff,
-                code: code::CLD_CONTINUED,
-                dead: false,
-            });
-        }
-        None
+        report_of(child, options).map(|(event, take)| ((event, take), take))
     });
     match found {
-        Some(event) => {
-            if event.dead && options & WNOWAIT == 0 {
-                // Another thread may have been quicker.
-                if table::reap(event.child.pid).is_none() {
-                    return Ok(None);
-                }
+        Some((event, taken)) => {
+            if taken {
                 me.usage.add_child(&usage_with_children(&event.child));
             }
             Ok(Some(event))
@@ -153,10 +145,10 @@ fn wait(which: Which, options: i32) -> Result<Option<Event>> {
     let me = current().process();
     let queue: &WaitQueue = &me.child_event;
     if options & WNOHANG != 0 {
-        return look(me, which, options);
+        return look(me, &which, options);
     }
     queue
-        .wait(None, || look(me, which, options).transpose())?
+        .wait(None, || look(me, &which, options).transpose())?
         .map(Some)
 }
 
@@ -207,15 +199,24 @@ pub fn sys_waitid(
     {
         return Err(Errno::EINVAL);
     }
+    let mut impatient = 0;
     let which = match kind {
         0 => Which::Any,
         1 if id > 0 => Which::Pid(id),
         2 if id == 0 => Which::Group(current().process().pgid()),
         2 if id > 0 => Which::Group(id),
-        3 => Which::Pid(super::pidfd::pid_of(id)?),
+        3 => {
+            let (process, nonblocking) = super::pidfd::process_of(id)?;
+            impatient = if nonblocking { WNOHANG } else { 0 };
+            Which::This(process)
+        }
         _ => return Err(Errno::EINVAL),
     };
-    let event = wait(which, options)?;
+    let event = wait(which, options | impatient)?;
+    if event.is_none() && options & WNOHANG == 0 {
+        // It was the descriptor that forbade to wait.
+        return Err(Errno::EAGAIN);
+    }
     if let Some(p) = info.option() {
         match &event {
             Some(e) => {

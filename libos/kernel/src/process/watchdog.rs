@@ -58,7 +58,7 @@ pub fn init(looks: Option<&str>) {
 struct Look;
 
 impl TimerTarget for Look {
-    fn expire(&self, now: u64) {
+    fn expire(self: Arc<Self>, now: u64) {
         look(now);
     }
 }
@@ -129,7 +129,7 @@ fn look(now: u64) {
 pub fn hang_soon() {
     struct Hang;
     impl TimerTarget for Hang {
-        fn expire(&self, now: u64) {
+        fn expire(self: Arc<Self>, now: u64) {
             static HELD: crate::base::SpinLock<()> = crate::base::SpinLock::new(());
             if super::current().has_process() {
                 let _held = HELD.lock();

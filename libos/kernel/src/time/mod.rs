@@ -5,6 +5,8 @@ pub mod page;
 pub mod sys;
 pub mod timer;
 
+use crate::process::wait::WaitQueue;
+
 /// Nanoseconds since boot (`CLOCK_MONOTONIC`).
 pub fn monotonic_ns() -> u64 {
     crate::arch::time::monotonic_ns()
@@ -15,9 +17,32 @@ pub fn realtime_ns() -> u64 {
     monotonic_ns().saturating_add_signed(page::real_offset())
 }
 
-/// Sets the real-time clock to `ns` nanoseconds since the epoch.
+/// Sets the real-time clock to `ns` nanoseconds since the epoch, and tells whoever waits for a time of day.
 pub fn set_realtime_ns(ns: u64) {
     page::set_real_offset(ns.saturating_sub(monotonic_ns()) as i64);
+    CLOCK_SET.wake_all();
+}
+
+/// Sleepers and timers that wait for a time of day.
+pub static CLOCK_SET: WaitQueue = WaitQueue::new();
+
+/// What to wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deadline {
+    /// ns since boot.
+    Monotonic(u64),
+    /// ns since the epoch, by a clock that may be set meanwhile.
+    OfDay(u64),
+}
+
+impl Deadline {
+    /// The monotonic time of it, as the clocks are set now.
+    pub fn monotonic(self) -> u64 {
+        match self {
+            Deadline::Monotonic(ns) => ns,
+            Deadline::OfDay(ns) => ns.saturating_sub_signed(page::real_offset()),
+        }
+    }
 }
 
 /// A point in time as inodes and `stat` carry it.
@@ -39,9 +64,4 @@ impl Timespec {
     pub fn now() -> Self {
         Self::from_ns(realtime_ns())
     }
-}
-
-/// The monotonic time at which the real-time clock reads `ns`; 0 when that is past.
-pub fn real_to_monotonic(ns: u64) -> u64 {
-    ns.saturating_sub_signed(page::real_offset())
 }

@@ -1,6 +1,7 @@
 //! The cases. Conditions are as weak as memory can be (relaxed, no lock): the protocol itself has to order them.
 
 use crate::base::Errno;
+use crate::cpu_clock::CpuClock;
 use crate::futex_queue::{Futexes, Key};
 use crate::machine::{BROKEN, Broken, Thread, current, rehearse, tick};
 use crate::sleep_lock::SleepLock;
@@ -283,19 +284,23 @@ fn word() -> Arc<Word> {
         futexes: Futexes::new(),
     };
     for key in keys() {
-        word.futexes.wake(key, 1, 1);
-        word.futexes.with_bucket(key, || ());
+        let rehearsal = word.futexes.requeue(key, key, (1, 1), || Ok(()));
+        assert_eq!((word.futexes.wake(key, 1, 1), rehearsal), (0, Ok(0)));
     }
     Arc::new(word)
 }
 
 impl Word {
     fn wait(&self, key: Key, deadline: Option<u64>) -> Result<(), Errno> {
-        self.futexes
-            .wait(key, 1, deadline, || match self.value.load(Relaxed) {
+        self.futexes.wait(
+            key,
+            1,
+            || deadline,
+            || match self.value.load(Relaxed) {
                 0 => Ok(()),
                 _ => Err(Errno::EAGAIN),
-            })
+            },
+        )
     }
 }
 
@@ -394,5 +399,26 @@ fn a_sleeping_lock_excludes_and_is_passed_on() {
         for other in others {
             other.join().expect("no panic");
         }
+    });
+}
+
+#[test]
+fn processor_time_told_meanwhile_is_of_one_moment() {
+    check(3, || {
+        let clock = Arc::new(CpuClock::new());
+        tick(10);
+        clock.start(10);
+        assert_eq!(clock.read(), 0);
+        let told = clock.clone();
+        let reader = spawn(move || [told.read(), told.read()]);
+        tick(12);
+        clock.advance();
+        tick(17);
+        clock.stop();
+        // Asleep.
+        tick(1000);
+        let [first, second] = reader.join().expect("no panic");
+        assert!(first <= second && second <= 7, "{first}, then {second}");
+        assert_eq!(clock.read(), 7);
     });
 }

@@ -51,7 +51,7 @@ macro_rules! atomics { ($($name:ident $value:ty),*) => { $(
 pub mod atomic {
     pub use loom::sync::atomic::Ordering;
 
-    atomics!(AtomicBool bool, AtomicU32 u32, AtomicUsize usize);
+    atomics!(AtomicBool bool, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 
     pub fn fence(order: Ordering) {
         if super::BROKEN.get() != super::Broken::Fences {

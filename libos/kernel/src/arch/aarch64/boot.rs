@@ -53,7 +53,7 @@ extern "C" fn kernel_main(tree: usize, image: usize) -> ! {
     start_tests(&machine);
     let first = machine.argument("init").map(str::as_bytes);
     let first = first.or_else(crate::fs::first_program).unwrap_or(b"init");
-    crate::process::fork::start_init(first).expect("memory for the first process");
+    crate::process::first::start_init(first).expect("memory for the first process");
     scheduler::idle_loop()
 }
 

@@ -75,7 +75,7 @@ extern "C" fn on_program_sync(frame: &mut TrapFrame, esr: u64, far: u64) {
 }
 
 /// Whether an interrupt came while they are masked (ISR_EL1.I).
-fn interrupt_waits() -> bool {
+pub fn interrupt_waits() -> bool {
     let pending: u64;
     // SAFETY: reading a status register.
     unsafe { core::arch::asm!("mrs {}, isr_el1", out(reg) pending, options(nomem, nostack)) };
@@ -86,11 +86,9 @@ fn interrupt_waits() -> bool {
 #[derive(Clone, Copy)]
 pub enum Interrupted {
     /// A program at `pc`; `late` if the interrupt had been waiting for the kernel to mend a page fault.
-    Program {
-        pc: u64,
-        late: bool,
-    },
-    Idle,
+    Program { pc: u64, late: bool },
+    /// The idle loop, or a long call that gives way.
+    Kernel,
 }
 
 /// What a fault does when there is no frame left.
@@ -200,7 +198,8 @@ fn dispatch_interrupts(found: Interrupted) {
     while let Some(irq) = gic::acknowledge() {
         match irq & 0x3ff {
             gic::TIMER_IRQ => crate::time::timer::on_interrupt(found),
-            gic::SGI_RESCHEDULE => scheduler::on_reschedule_ipi(),
+            // What it is for comes after the interrupt.
+            gic::SGI_RESCHEDULE => {}
             gic::SGI_STOP => {
                 gic::end(irq);
                 crate::panic::stop_here();
@@ -239,13 +238,13 @@ extern "C" fn on_program_irq(frame: &mut TrapFrame) {
     scheduler::preempt_if_needed();
 }
 
-/// An interrupt in the idle loop.
+/// An interrupt where the kernel takes them: in the idle loop, and in the middle of a long call ([`scheduler::give_way`]).
 #[unsafe(no_mangle)]
 extern "C" fn on_kernel_irq(_frame: &mut TrapFrame) {
     #[cfg(debug_assertions)]
     crate::process::watchdog::set_waiting(false);
     open_to_fiq();
-    dispatch_interrupts(Interrupted::Idle);
+    dispatch_interrupts(Interrupted::Kernel);
 }
 
 /// Points the calling core at the vectors.

@@ -51,33 +51,42 @@ pub fn find(pid: Pid) -> Result<Subject> {
     })
 }
 
-/// Numbers of all processes, ascending.
-pub fn pids() -> Vec<Pid> {
-    table::all().iter().map(|p| p.pid).collect()
+/// All processes, by rising number. No list is made: it could be a long one.
+fn processes() -> impl Iterator<Item = Arc<Process>> {
+    core::iter::successors(table::next(0), |p| table::next(p.pid))
+}
+
+/// Their numbers.
+pub fn pids() -> impl Iterator<Item = Pid> {
+    processes().map(|p| p.pid)
 }
 
 impl Subject {
     pub fn thread(&self, tid: Pid) -> Result<Subject> {
-        let thread = self
-            .process
-            .threads()
-            .into_iter()
-            .find(|t| t.tid() == tid)
-            .ok_or(Errno::ENOENT)?;
+        let threads = self.process.threads.lock();
+        let thread = threads.iter().find(|t| t.tid() == tid).cloned();
+        drop(threads);
+        let thread = thread.ok_or(Errno::ENOENT)?;
         Ok(Subject {
             process: self.process.clone(),
             thread: Some(thread),
         })
     }
 
+    /// Numbers of its threads. None if memory is short.
     pub fn tids(&self) -> Vec<Pid> {
-        self.process.threads().iter().map(|t| t.tid()).collect()
+        let threads = self.process.threads.lock();
+        let mut tids = Vec::new();
+        if tids.try_reserve_exact(threads.len()).is_ok() {
+            tids.extend(threads.iter().map(|t| t.tid()));
+        }
+        tids
     }
 
     fn main_thread(&self) -> Option<Arc<Thread>> {
         self.thread
             .clone()
-            .or_else(|| self.process.threads().into_iter().next())
+            .or_else(|| self.process.threads.lock().front().cloned())
     }
 
     /// The thread's number, which for a process is its own.
@@ -286,7 +295,7 @@ impl Subject {
 /// Time on cores of everything that ever ran: each process has its own and that of the children it buried.
 pub fn busy() -> Times {
     let mut sum = Times::default();
-    for p in table::all() {
+    for p in processes() {
         sum.add(p.times());
         sum.add(p.usage.children().times);
     }

@@ -47,17 +47,13 @@ pub fn sys_close_range(first: u32, last: u32, flags: u32) -> Result<usize> {
     }
     let files = caller::files();
     if flags & CLOSE_RANGE_CLOEXEC != 0 {
-        for fd in files
-            .list()
-            .into_iter()
-            .filter(|&fd| (first..=last).contains(&(fd as u32)))
-        {
-            files.set_on_exec(fd, OnExec::Close)?;
+        let end = files.size().min(last as usize + 1);
+        for fd in first as usize..end {
+            // What is not open cannot be marked.
+            let _ = files.set_on_exec(fd as i32, OnExec::Close);
         }
     } else {
-        for file in files.take_range(first as usize, last as usize, |_| true) {
-            close_file(file);
-        }
+        files.close_where(first as usize, last as usize, |_| true);
     }
     Ok(0)
 }

@@ -4,7 +4,7 @@
 use super::terminal::Tty;
 use crate::base::{Errno, Result};
 use crate::process::signal::{self, Disposition, SigInfo};
-use crate::process::{Pid, Session, current, table};
+use crate::process::{Pid, Session, current, family, table};
 use alloc::sync::Arc;
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
@@ -67,7 +67,7 @@ pub(super) fn check_background(tty: &Tty, signo: u32) -> Result<()> {
             Ok(())
         };
     }
-    if table::is_orphaned_group(group) {
+    if family::is_orphaned_group(group) {
         return Err(Errno::EIO);
     }
     send_to(group, signo);
@@ -133,10 +133,7 @@ pub(super) fn set_controlling(tty: &Tty, steal: bool, reads: bool) -> Result<usi
 
 /// Takes the terminal from whoever in session `sid` thinks to have it.
 fn forget_terminal(tty: &Tty, sid: Pid) {
-    let session = table::session_members(sid)
-        .first()
-        .and_then(|p| p.session());
-    if let Some(session) = session {
+    if let Some(session) = table::session_by_id(sid) {
         let old = session
             .terminal
             .lock()

@@ -1,11 +1,11 @@
 //! The way back to a program, when something waits for the thread: death, a stop, new registers, a signal.
 
 use super::action::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL};
-use super::{Disposition, SIGCONT, SigInfo, frame, info, send};
+use super::{Disposition, SigInfo, SigSet, frame, info, send};
 use crate::arch::frame::TrapFrame;
 use crate::base::Errno;
 use crate::process::thread::{Thread, current, flag};
-use crate::process::{exit, scheduler, wait_child};
+use crate::process::{Process, exit, family, scheduler, wait_child};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
@@ -16,55 +16,57 @@ pub const FROM_CALL: u64 = 1 << 62;
 #[unsafe(no_mangle)]
 extern "C" fn on_program_return(frame: &mut TrapFrame) {
     let me = current();
-    let from_call = frame.pstate & FROM_CALL != 0;
+    let mut from_call = frame.pstate & FROM_CALL != 0;
     frame.pstate &= !FROM_CALL;
+    if from_call && frame.x[0] as i64 == -(Errno::ERESTARTNOINTR.0 as i64) {
+        // Repeated whatever runs in between; the door knows one number for that.
+        frame.x[0] = (-(Errno::ERESTARTSYS.0 as i64)) as u64;
+        from_call = false;
+    }
     let flags = me.flags.load(Ordering::SeqCst);
     if flags & flag::KILLED != 0 {
         exit::leave();
     }
     if flags & flag::SHORTAGE != 0 {
         crate::process::oom::settle();
-        frame.pstate |= if from_call { FROM_CALL } else { 0 };
     } else if flags & flag::NEW_FRAME != 0 {
         me.clear_flag(flag::NEW_FRAME);
         if let Some(new) = me.next_frame.lock().take() {
             *frame = *new;
         }
+        from_call = false;
+    } else if flags & flag::CONTINUED != 0 {
+        me.clear_flag(flag::CONTINUED);
+        // A temporary mask goes, whether or not it was in force for a call that the stop ended.
+        me.set_flag(flag::SIGNAL);
+        tell_of_continuation(me.process());
     } else if flags & flag::STOP != 0 {
         stop_here(me);
-        frame.pstate |= if from_call { FROM_CALL } else { 0 };
-    } else if flags & flag::SIGNAL != 0 {
-        me.clear_flag(flag::SIGNAL);
-        handle_one(me, frame, from_call);
     } else {
-        // Flags this version does not know would loop for ever.
-        me.flags.store(0, Ordering::SeqCst);
+        // SIGNAL, or what another thread has taken back meanwhile.
+        me.clear_flag(flag::SIGNAL);
+        from_call = handle_one(me, frame, from_call);
     }
+    frame.pstate |= if from_call { FROM_CALL } else { 0 };
 }
 
-/// Takes the next signal for the thread.
-pub fn dequeue(me: &Arc<Thread>, mask: super::SigSet) -> Option<SigInfo> {
-    let own = me.signals.lock().pending.pop(mask);
-    own.or_else(|| me.process().signals.pending.lock().pop(mask))
-}
-
-fn handle_one(me: &Arc<Thread>, trap: &mut TrapFrame, from_call: bool) {
+/// Acts on what is pending, up to one handler or a stop. Whether x0 still is the result of an interrupted call, for the next signal
+/// to decide upon.
+fn handle_one(me: &Arc<Thread>, trap: &mut TrapFrame, from_call: bool) -> bool {
     let interrupted = from_call && trap.x[0] as i64 == -(Errno::ERESTARTSYS.0 as i64);
     let process = me.process();
-    let actions = process.actions.lock().clone();
     loop {
+        // Before a stop signal is taken: see `send::control`.
+        let continues = process.signals.continues.load(Ordering::Acquire);
         let mask = me.signals.lock().mask;
-        let Some(info) = dequeue(me, mask) else {
+        let Some(info) = send::take(me, mask) else {
             // Nothing to run: a suspended call goes on with the mask it came with.
-            let saved = me.signals.lock().saved_mask.take();
-            if let Some(saved) = saved {
-                me.signals.lock().mask = saved;
-                send::recheck(me);
-            }
-            return;
+            send::change_mask(me, |s| s.mask = s.saved_mask.take().unwrap_or(s.mask));
+            return false;
         };
         let signo = info.signo;
         let (disposition, action) = {
+            let actions = process.actions.lock();
             let mut a = actions.lock();
             let found = (a.disposition(signo), a.get(signo));
             if found.0 == Disposition::Handle && found.1.flags & SA_RESETHAND != 0 {
@@ -75,48 +77,43 @@ fn handle_one(me: &Arc<Thread>, trap: &mut TrapFrame, from_call: bool) {
             found
         };
         match disposition {
-            Disposition::Ignore | Disposition::Continue => {
-                let _ = SIGCONT;
-            }
+            Disposition::Ignore | Disposition::Continue => {}
+            // It was blocked when it was sent.
+            Disposition::Stop | Disposition::Terminate if process.pid == 1 && !info.is_fault() => {}
             Disposition::Stop => {
                 // A stop from the terminal means nothing to a group that nobody could continue.
-                let group = process.pgid();
-                if signo == super::SIGSTOP || !crate::process::table::is_orphaned_group(group) {
-                    begin_stop(me, signo);
+                if signo == super::SIGSTOP || !family::is_orphaned_group(process.pgid()) {
+                    begin_stop(me, signo, continues);
                     me.set_flag(flag::SIGNAL);
-                    trap.pstate |= if from_call { FROM_CALL } else { 0 };
-                    return;
+                    return from_call;
                 }
             }
             Disposition::Terminate => {
                 explain_death(me, &info, trap);
                 // No core is written, so the status never says that one was (wait(2), WCOREDUMP).
                 send::end_process(process, signo);
-                return;
+                return false;
             }
             Disposition::Handle => {
-                let was_poll = me.poll_again.swap(0, Ordering::Relaxed) != 0;
-                if interrupted && (was_poll || action.flags & SA_RESTART == 0) {
+                let goes_on = me.poll_again.swap(0, Ordering::Relaxed) != 0;
+                if interrupted && (goes_on || action.flags & SA_RESTART == 0) {
                     trap.x[0] = (-(Errno::EINTR.0 as i64)) as u64;
                 }
-                let old = {
-                    let mut s = me.signals.lock();
-                    let old = s.saved_mask.take().unwrap_or(s.mask);
+                let mut old = SigSet::EMPTY;
+                // Other pending signals run first when they are let through: their frames go on top.
+                send::change_mask(me, |s| {
+                    old = s.saved_mask.take().unwrap_or(s.mask);
                     let mut during = s.mask.union(action.mask);
                     if action.flags & SA_NODEFER == 0 {
                         during.insert(signo);
                     }
                     s.set_mask(during);
-                    old
-                };
+                });
                 if frame::push(me, trap, &info, &action, old).is_err() {
                     // No room for the frame: the program cannot go on (signal(7): SIGSEGV, default action).
                     send::end_process(process, super::SIGSEGV);
-                    return;
                 }
-                // Other pending signals run first when they are let through: their frames go on top.
-                send::recheck(me);
-                return;
+                return false;
             }
         }
     }
@@ -124,15 +121,12 @@ fn handle_one(me: &Arc<Thread>, trap: &mut TrapFrame, from_call: bool) {
 
 /// One line in the log for a death by a fault, as Linux has with `print-fatal-signals`.
 fn explain_death(me: &Arc<Thread>, info: &SigInfo, trap: &TrapFrame) {
-    if super::SYNCHRONOUS.contains(info.signo)
-        && info.code > 0
-        && info.code != info::code::SI_KERNEL
-    {
+    if info.is_fault() {
         let comm = me.process().comm();
         klog!(
             Info,
             "{}[{}]: signal {} code {} at {:#x}, pc {} ({:#x}), sp {:#x}",
-            alloc::string::String::from_utf8_lossy(&comm),
+            comm.escape_ascii(),
             me.tid(),
             info.signo,
             info.code,
@@ -144,36 +138,42 @@ fn explain_death(me: &Arc<Thread>, info: &SigInfo, trap: &TrapFrame) {
     }
 }
 
-fn begin_stop(me: &Arc<Thread>, signo: i32) {
+/// Stops the process, unless `SIGCONT` has come since there were `continues` of it.
+fn begin_stop(me: &Arc<Thread>, signo: i32, continues: u32) {
     let process = me.process();
     {
+        let threads = process.threads.lock();
         let mut job = process.signals.job.lock();
-        if job.exit.is_some() {
+        let continued = process.signals.continues.load(Ordering::Relaxed) != continues;
+        if job.exit.is_some() || job.stopped || continued {
             return;
         }
         job.stopped = true;
         job.stop_signal = signo;
         job.stop_unreported = true;
         job.continue_unreported = false;
-    }
-    for t in process.threads.lock().iter() {
-        t.set_flag(flag::STOP);
-        if !Arc::ptr_eq(t, me) {
-            send::kick(t);
+        for t in threads.iter() {
+            t.set_flag(flag::STOP);
+            if !Arc::ptr_eq(t, me) {
+                send::kick(t);
+            }
         }
     }
     wait_child::notify_parent(process, info::code::CLD_STOPPED, signo);
 }
 
-/// Sleeps until the process is continued or killed.
+/// Sleeps until the process is continued or killed. Whoever continues it takes the flag back.
 fn stop_here(me: &Arc<Thread>) {
-    let process = me.process();
     scheduler::with_fp_saved(|| {
         // Only death ends the sleep early, and that is seen right after.
-        let _ = process
-            .signals
-            .continued
-            .wait_killable(|| (!process.signals.is_stopped()).then_some(()));
+        let goes_on = || (me.flags.load(Ordering::SeqCst) & flag::STOP == 0).then_some(());
+        let _ = me.process().signals.continued.wait_killable(goes_on);
     });
-    me.clear_flag(flag::STOP);
+}
+
+/// The first thread that goes on tells the parent: whoever sent `SIGCONT` may hold the family tree.
+fn tell_of_continuation(process: &Arc<Process>) {
+    if core::mem::take(&mut process.signals.job.lock().continue_untold) {
+        wait_child::notify_parent(process, info::code::CLD_CONTINUED, super::SIGCONT);
+    }
 }

@@ -2,6 +2,7 @@
 //! registers and an `fpsimd_context`).
 
 use super::action::{SA_ONSTACK, SigAction};
+use super::pending::AltStack;
 use super::{SigInfo, SigSet};
 use crate::arch::frame::{FpState, PSTATE_LINKED, TrapFrame, fp_restore, fp_save};
 use crate::base::{Errno, Result};
@@ -14,6 +15,8 @@ use core::mem::MaybeUninit;
 const FPSIMD_MAGIC: u32 = 0x4650_8001;
 const SS_ONSTACK: i32 = 1;
 const SS_DISABLE: i32 = 2;
+const SS_AUTODISARM: i32 = i32::MIN;
+const MINSIGSTKSZ: usize = 5120;
 /// Bytes of `__reserved` in `struct sigcontext`; only the first are used, but the structure has its full size.
 const RESERVED: usize = 4096;
 
@@ -24,9 +27,7 @@ struct Head {
     info: SigInfo,
     uc_flags: u64,
     uc_link: u64,
-    stack_base: u64,
-    stack_flags: u64,
-    stack_size: u64,
+    stack: StackT,
     mask: SigSet,
     unused: [u64; 15],
     pad: u64,
@@ -67,9 +68,62 @@ pub struct StackT {
 // SAFETY: integers without hidden padding.
 unsafe impl Plain for StackT {}
 
-pub fn on_alt_stack(me: &Thread, sp: usize) -> bool {
-    let alt = me.signals.lock().alt_stack;
-    alt.flags & SS_DISABLE == 0 && sp > alt.base && sp - alt.base <= alt.size
+impl AltStack {
+    /// Whether a program with this stack pointer runs on it. One that disarms itself is not known while it is in use.
+    fn holds(self, sp: usize) -> bool {
+        !self.disarms && sp > self.base && sp - self.base <= self.size
+    }
+
+    fn describe(self, more: i32) -> StackT {
+        let disabled = if self.size == 0 { SS_DISABLE } else { 0 };
+        let disarms = if self.disarms { SS_AUTODISARM } else { 0 };
+        StackT {
+            base: self.base,
+            flags: disabled | disarms | more,
+            pad: 0,
+            size: self.size,
+        }
+    }
+}
+
+/// Replaces the alternate stack of a program that runs at `sp`, which must not be on it.
+fn set_alt_stack(me: &Thread, sp: usize, new: StackT) -> Result<()> {
+    let mut s = me.signals.lock();
+    if s.alt_stack.holds(sp) {
+        return Err(Errno::EPERM);
+    }
+    s.alt_stack = match new.flags & !SS_AUTODISARM {
+        SS_DISABLE => AltStack::default(),
+        0 | SS_ONSTACK if new.size < MINSIGSTKSZ => return Err(Errno::ENOMEM),
+        0 | SS_ONSTACK => AltStack {
+            base: new.base,
+            size: new.size,
+            disarms: new.flags & SS_AUTODISARM != 0,
+        },
+        _ => return Err(Errno::EINVAL),
+    };
+    Ok(())
+}
+
+fn program_sp() -> usize {
+    let sp: usize;
+    // SAFETY: reading the program's stack pointer.
+    unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) sp) };
+    sp
+}
+
+pub fn sys_sigaltstack(new: UserPtr<StackT>, old: UserPtr<StackT>) -> Result<usize> {
+    let (me, sp) = (current(), program_sp());
+    let new = new.option().map(|p| p.read()).transpose()?;
+    let before = me.signals.lock().alt_stack;
+    if let Some(new) = new {
+        set_alt_stack(me, sp, new)?;
+    }
+    if let Some(p) = old.option() {
+        let on = if before.holds(sp) { SS_ONSTACK } else { 0 };
+        p.write(before.describe(on))?;
+    }
+    Ok(0)
 }
 
 /// Builds the frame on the program's stack and points `trap` at the handler. `mask` is what the frame restores.
@@ -82,7 +136,7 @@ pub fn push(
 ) -> Result<()> {
     let mut sp = trap.sp as usize;
     let alt = me.signals.lock().alt_stack;
-    if action.flags & SA_ONSTACK != 0 && alt.flags & SS_DISABLE == 0 && !on_alt_stack(me, sp) {
+    if action.flags & SA_ONSTACK != 0 && alt.size != 0 && !alt.holds(sp) {
         sp = alt.base.wrapping_add(alt.size);
     }
     let record = (sp & !15).checked_sub(16).ok_or(Errno::EFAULT)?;
@@ -98,15 +152,7 @@ pub fn push(
         info: *info,
         uc_flags: 0,
         uc_link: 0,
-        stack_base: alt.base as u64,
-        stack_flags: if alt.flags & SS_DISABLE != 0 {
-            SS_DISABLE as u64
-        } else if on_alt_stack(me, trap.sp as usize) {
-            SS_ONSTACK as u64
-        } else {
-            0
-        },
-        stack_size: alt.size as u64,
+        stack: alt.describe(0),
         mask,
         unused: [0; 15],
         pad: 0,
@@ -130,6 +176,10 @@ pub fn push(
     // The end of the list of contexts.
     program.offset(vectors.len()).write(0)?;
     UserPtr::<[u64; 2]>::new(record).write([trap.x[29], trap.pc])?;
+    if alt.disarms {
+        // The frame brings it back.
+        me.signals.lock().alt_stack = AltStack::default();
+    }
     trap.x[0] = info.signo as u64;
     trap.x[1] = base as u64;
     trap.x[2] = (base + size_of::<SigInfo>()) as u64;
@@ -140,12 +190,9 @@ pub fn push(
     Ok(())
 }
 
-/// `rt_sigreturn`: the registers and the mask of the frame at the program's stack pointer.
+/// `rt_sigreturn`: the registers, the mask and the alternate stack of the frame at the program's stack pointer.
 pub fn sys_rt_sigreturn() -> Result<usize> {
-    let me = current();
-    let sp: usize;
-    // SAFETY: reading the program's stack pointer.
-    unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) sp) };
+    let (me, sp) = (current(), program_sp());
     let program = UserPtr::<Head>::new(sp);
     let restored = program.read().and_then(|head| {
         if head.fp_magic == FPSIMD_MAGIC {
@@ -172,13 +219,13 @@ pub fn sys_rt_sigreturn() -> Result<usize> {
         pstate,
         record: [0; 2],
     };
-    {
-        let mut s = me.signals.lock();
+    // What it says of the alternate stack may be nonsense, or not to be had now.
+    let _ = set_alt_stack(me, head.sp as usize, head.stack);
+    super::send::change_mask(me, |s| {
         s.set_mask(head.mask);
         s.saved_mask = None;
-    }
+    });
     *me.next_frame.lock() = Some(Box::new(frame));
     me.set_flag(flag::NEW_FRAME);
-    super::send::recheck(me);
     Ok(head.x[0] as usize)
 }

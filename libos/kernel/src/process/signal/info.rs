@@ -6,7 +6,6 @@ use crate::user::Plain;
 pub mod code {
     pub const SI_USER: i32 = 0;
     pub const SI_KERNEL: i32 = 0x80;
-    pub const SI_QUEUE: i32 = -1;
     pub const SI_TIMER: i32 = -2;
     pub const SI_TKILL: i32 = -6;
     pub const SEGV_MAPERR: i32 = 1;
@@ -90,24 +89,25 @@ impl SigInfo {
     }
 
     /// A POSIX timer expired.
-    pub fn timer(signo: i32, timer: i32, overrun: u32, value: u64) -> Self {
+    pub fn timer(signo: i32, timer: i32, value: u64) -> Self {
         let mut s = Self::new(signo, code::SI_TIMER);
-        s.fields[0] = pair(timer, overrun);
+        s.fields[0] = pair(timer, 0);
         s.fields[1] = value;
         s
+    }
+
+    /// Whether an instruction of the receiver's caused it.
+    pub fn is_fault(&self) -> bool {
+        super::SYNCHRONOUS.contains(self.signo) && self.code > 0 && self.code != code::SI_KERNEL
     }
 
     /// Which timer sent it.
     pub fn timer_id(&self) -> Option<i32> {
         (self.code == code::SI_TIMER).then_some(self.fields[0] as i32)
     }
-    /// Counts expirations that this signal stands for beyond the first. Returns their number.
-    pub fn add_overrun(&mut self, more: u64) -> u32 {
-        let total = (self.fields[0] >> 32)
-            .saturating_add(more)
-            .min(i32::MAX as u64) as u32;
-        self.fields[0] = pair(self.fields[0] as i32, total);
-        total
+    /// Expirations that this signal stands for beyond the first.
+    pub fn set_overrun(&mut self, overrun: u32) {
+        self.fields[0] = pair(self.fields[0] as i32, overrun);
     }
 
     /// Sender, for signals of processes and children.

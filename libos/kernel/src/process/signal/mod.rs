@@ -13,7 +13,7 @@ pub mod sys;
 pub use super::signal_set::SigSet;
 pub use action::{Actions, Disposition};
 pub use info::SigInfo;
-pub use pending::{SharedSignals, ThreadSignals};
+pub use pending::{JobState, SharedSignals, ThreadSignals};
 pub use send::{force, send_to_group, send_to_process, send_to_thread};
 
 macro_rules! signals { ($($name:ident = $n:literal)*) => { $(pub const $name: i32 = $n;)* } }

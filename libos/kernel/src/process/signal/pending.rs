@@ -4,44 +4,45 @@ use super::{SYNCHRONOUS, SigInfo, SigSet, UNBLOCKABLE};
 use crate::base::{Errno, Result, SpinLock};
 use crate::process::Thread;
 use crate::process::wait::WaitQueue;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A queue of signals. Standard signals are kept once each, real-time signals as often as they are sent.
 #[derive(Default)]
 pub struct Pending {
     set: SigSet,
-    queue: Vec<SigInfo>,
+    queue: VecDeque<SigInfo>,
 }
 
-/// Real-time signals that may queue up for one process (`RLIMIT_SIGPENDING`'s part per queue).
-const MOST_QUEUED: usize = 4096;
+/// Real-time signals that a queue holds at most, whatever `RLIMIT_SIGPENDING` allows.
+pub const MOST_QUEUED: usize = 4096;
 
 impl Pending {
     pub fn set(&self) -> SigSet {
         self.set
     }
 
-    /// Adds a signal; a standard one that is there already stays as it is. When the queue is full or there is no memory for it, a
-    /// signal that `sigqueue` sent is refused, any other loses what it carried (signal(7) and the kernel's `kill` do the same).
-    pub fn push(&mut self, info: SigInfo) -> Result<()> {
+    /// Adds a signal; a standard one that is there already stays as it is. When `most` real-time signals are queued or there is no
+    /// memory for it, a signal that `sigqueue` sent is refused, any other loses what it carried (signal(7) and the kernel's `kill` do
+    /// the same). A timer has one signal at most, its own, and a place for it.
+    pub fn push(&mut self, info: SigInfo, most: usize) -> Result<()> {
         let standard = info.signo < super::SIGRTMIN;
-        if standard && self.set.contains(info.signo) {
+        let there = match info.timer_id() {
+            Some(timer) => self.queue.iter().any(|i| i.timer_id() == Some(timer)),
+            None => standard && self.set.contains(info.signo),
+        };
+        if there {
             return Ok(());
         }
-        let full = !standard && self.queue.len() >= MOST_QUEUED;
+        let full = !standard && info.timer_id().is_none() && self.queue.len() >= most;
         if !full && self.queue.try_reserve(1).is_ok() {
-            self.queue.push(info);
+            self.queue.push_back(info);
         } else if !standard && info.code < 0 {
             return Err(Errno::EAGAIN);
         }
         self.set.insert(info.signo);
         Ok(())
-    }
-
-    /// The signal of a timer that has not been taken yet.
-    pub fn of_timer(&mut self, id: i32) -> Option<&mut SigInfo> {
-        self.queue.iter_mut().find(|i| i.timer_id() == Some(id))
     }
 
     /// Takes the next signal that `mask` lets through: synchronous ones first, then by number, then by age.
@@ -56,29 +57,35 @@ impl Pending {
             self.set.remove(signo);
             return Some(SigInfo::user(signo, super::info::code::SI_USER, 0, 0));
         };
-        let info = self.queue.remove(at);
+        let info = self.queue.remove(at)?;
         if !self.queue.iter().any(|i| i.signo == signo) {
             self.set.remove(signo);
         }
         Some(info)
     }
 
-    /// Drops everything in `which`.
-    pub fn discard(&mut self, which: SigSet) {
+    /// Drops everything in `which`; those that carried something are given to `dropped`.
+    pub fn discard(&mut self, which: SigSet, dropped: &dyn Fn(&SigInfo)) {
         if !self.set.intersection(which).is_empty() {
-            self.queue.retain(|i| !which.contains(i.signo));
+            self.queue.retain(|i| {
+                let goes = which.contains(i.signo);
+                if goes {
+                    dropped(i);
+                }
+                !goes
+            });
             self.set = self.set.without(which);
         }
     }
 }
 
-/// `stack_t`.
+/// Where handlers with `SA_ONSTACK` run; nowhere of its own if the size is 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AltStack {
     pub base: usize,
     pub size: usize,
-    /// `SS_DISABLE`, `SS_AUTODISARM` as set; `SS_ONSTACK` is worked out.
-    pub flags: i32,
+    /// `SS_AUTODISARM`: it is forgotten while a handler runs on it.
+    pub disarms: bool,
 }
 
 /// A thread's part of the signal state.
@@ -99,10 +106,6 @@ impl ThreadSignals {
         let mask = parent.map_or(SigSet::EMPTY, |p| p.signals.lock().mask);
         ThreadSignals {
             mask,
-            alt_stack: AltStack {
-                flags: 2,
-                ..Default::default()
-            },
             ..Default::default()
         }
     }
@@ -110,9 +113,14 @@ impl ThreadSignals {
     pub fn set_mask(&mut self, mask: SigSet) {
         self.mask = mask.without(UNBLOCKABLE);
     }
+
+    /// What the thread would not take.
+    pub fn deaf(&self) -> SigSet {
+        self.mask.without(self.awaited)
+    }
 }
 
-/// Stopping, continuing and ending a process as a whole.
+/// Stopping, continuing and ending a process as a whole. The flags of its threads that say so are changed with this locked.
 #[derive(Default)]
 pub struct JobState {
     pub stopped: bool,
@@ -120,6 +128,8 @@ pub struct JobState {
     /// The parent has yet to hear of it (`WUNTRACED`, `WCONTINUED`).
     pub stop_unreported: bool,
     pub continue_unreported: bool,
+    /// The process itself has yet to tell its parent that it goes on.
+    pub continue_untold: bool,
     /// Wait status with which the process ends, once that is decided.
     pub exit: Option<i32>,
     /// The thread that execs and wants to be the only one.
@@ -130,7 +140,12 @@ pub struct JobState {
 /// A process's part of the signal state.
 pub struct SharedSignals {
     pub pending: SpinLock<Pending>,
+    /// Order: inside the list of threads, outside of what is pending.
     pub job: SpinLock<JobState>,
+    /// How often `SIGCONT` came.
+    pub continues: AtomicU32,
+    /// How many signals were sent to several processes, this one among them. Changed with the tree locked.
+    broadcasts: AtomicU32,
     /// Stopped threads sleep here.
     pub continued: WaitQueue,
     /// Pollers of signalfds, and `sigtimedwait`.
@@ -148,6 +163,8 @@ impl SharedSignals {
         SharedSignals {
             pending: SpinLock::new(Pending::default()),
             job: SpinLock::new(JobState::default()),
+            continues: AtomicU32::new(0),
+            broadcasts: AtomicU32::new(0),
             continued: WaitQueue::new(),
             arrived: Arc::new(WaitQueue::new()),
         }
@@ -155,6 +172,14 @@ impl SharedSignals {
 
     pub fn is_stopped(&self) -> bool {
         self.job.lock().stopped
+    }
+
+    /// Who finds the same number later has been sent no such signal that was not pending before.
+    pub fn broadcasts(&self) -> u32 {
+        self.broadcasts.load(Ordering::Acquire)
+    }
+    pub fn count_broadcast(&self) {
+        self.broadcasts.fetch_add(1, Ordering::Release);
     }
     /// The name of the last thread, for a zombie.
     pub fn last_name(&self) -> [u8; 16] {
@@ -173,7 +198,7 @@ mod tests {
     fn standard_signals_are_pending_once_and_realtime_ones_queue() {
         let mut p = Pending::default();
         for signo in [15, 15, 40, 40] {
-            assert_eq!(p.push(SigInfo::kernel(signo)), Ok(()));
+            assert_eq!(p.push(SigInfo::kernel(signo), 9), Ok(()));
         }
         assert_eq!(p.pop(SigSet::EMPTY).map(|i| i.signo), Some(15));
         assert_eq!(p.pop(SigSet::EMPTY).map(|i| i.signo), Some(40));
@@ -186,15 +211,32 @@ mod tests {
     fn a_full_queue_refuses_sigqueue_and_keeps_the_number_of_others() {
         let mut p = Pending::default();
         let queued = |signo| SigInfo::user(signo, -1, 7, 0);
-        for _ in 0..MOST_QUEUED {
-            assert_eq!(p.push(queued(40)), Ok(()));
+        for _ in 0..9 {
+            assert_eq!(p.push(queued(40), 9), Ok(()));
         }
-        assert_eq!(p.push(queued(41)), Err(Errno::EAGAIN));
-        assert_eq!(p.push(SigInfo::user(41, 0, 7, 0)), Ok(()));
-        p.discard(SigSet::of(&[40]));
+        assert_eq!(p.push(queued(41), 9), Err(Errno::EAGAIN));
+        assert_eq!(p.push(SigInfo::user(41, 0, 7, 0), 9), Ok(()));
+        assert_eq!(p.push(SigInfo::timer(42, 3, 0), 9), Ok(()));
+        p.discard(SigSet::of(&[40]), &|i| assert_eq!(i.signo, 40));
         assert_eq!(
             p.pop(SigSet::EMPTY).map(|i| (i.signo, i.pid())),
             Some((41, 0))
+        );
+        assert_eq!(p.pop(SigSet::EMPTY).map(|i| i.timer_id()), Some(Some(3)));
+        assert!(p.pop(SigSet::EMPTY).is_none());
+    }
+
+    #[test]
+    fn each_timer_has_a_signal_of_its_own() {
+        let mut p = Pending::default();
+        p.push(SigInfo::kernel(10), 0).unwrap();
+        for (timer, value) in [(7, 70), (8, 80), (7, 71)] {
+            p.push(SigInfo::timer(10, timer, value), 0).unwrap();
+        }
+        let values = [0, 70, 80].map(Some);
+        assert_eq!(
+            values.map(|_| p.pop(SigSet::EMPTY).map(|i| i.value())),
+            values
         );
         assert!(p.pop(SigSet::EMPTY).is_none());
     }
@@ -202,11 +244,11 @@ mod tests {
     #[test]
     fn masked_signals_stay_and_synchronous_ones_go_first() {
         let mut p = Pending::default();
-        p.push(SigInfo::kernel(2)).unwrap();
-        p.push(SigInfo::kernel(11)).unwrap();
+        p.push(SigInfo::kernel(2), 9).unwrap();
+        p.push(SigInfo::kernel(11), 9).unwrap();
         assert_eq!(p.pop(SigSet::EMPTY).map(|i| i.signo), Some(11));
         assert!(p.pop(SigSet::of(&[2])).is_none());
-        p.discard(SigSet::of(&[2]));
+        p.discard(SigSet::of(&[2]), &|_| ());
         assert!(p.set().is_empty());
     }
 }

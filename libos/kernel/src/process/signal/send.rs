@@ -1,10 +1,17 @@
 //! Sending: from `kill`, from the terminal, from the kernel itself.
+//!
+//! No signal is overlooked, because each side writes before it looks. A sender puts the signal into a queue, then reads masks to
+//! find a thread that takes it. A thread that changes its mask, joins its process or leaves it does so, then reads the queues
+//! ([`change_mask`], [`recheck`], [`hand_over`]). Each queue and each mask has a lock, so at least one of the two sees the other.
 
-use super::{Disposition, SIGCONT, SIGKILL, STOPS, SigInfo, SigSet, UNBLOCKABLE};
-use crate::base::{Errno, Result};
+use super::{Disposition, JobState, SIGCONT, SIGKILL, STOPS, SigInfo, SigSet, ThreadSignals};
+use crate::base::Result;
+use crate::base::sync::SpinLockGuard;
 use crate::process::thread::flag;
-use crate::process::{Pid, Process, Thread, table};
+use crate::process::{Pid, Process, Thread, table, timers};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 /// Makes a thread notice its flags: out of an interruptible sleep, or out of the program it runs on another core.
 pub fn kick(thread: &Thread) {
@@ -13,113 +20,144 @@ pub fn kick(thread: &Thread) {
     crate::process::scheduler::interrupt(thread);
 }
 
-fn is_ignored(process: &Process, signo: i32) -> bool {
-    let actions = process.actions.lock().clone();
-    actions.lock().disposition(signo) == Disposition::Ignore
+/// Whether the signal has no effect unless it is blocked. Process 1 gets only what it has a handler for, and what its own
+/// instructions cause.
+fn is_ignored(process: &Process, info: &SigInfo) -> bool {
+    match process.actions.lock().lock().disposition(info.signo) {
+        Disposition::Ignore => true,
+        Disposition::Handle => false,
+        _ => process.pid == 1 && !info.is_fault(),
+    }
 }
 
-/// What a signal does at the moment it is sent, whatever the mask says: stops and continues cancel each other.
-fn prepare(process: &Arc<Process>, signo: i32) {
-    if signo == SIGCONT || signo == SIGKILL {
-        process.signals.pending.lock().discard(STOPS);
-        let resumed = {
-            let mut job = process.signals.job.lock();
-            let was = job.stopped;
-            job.stopped = false;
-            job.stop_unreported = false;
-            job.continue_unreported |= was && signo == SIGCONT;
-            was
-        };
-        for t in process.threads.lock().iter() {
-            t.signals.lock().pending.discard(STOPS);
+/// Stops and continues cancel each other when they are sent, whatever masks and actions say. The result is held until the
+/// signal itself is in its queue, so that of two at once the later one stays.
+fn control<'a>(
+    process: &'a Process,
+    threads: impl Iterator<Item = &'a Arc<Thread>>,
+    signo: i32,
+) -> Option<SpinLockGuard<'a, JobState>> {
+    let continues = signo == SIGCONT;
+    let cancelled = if continues {
+        STOPS
+    } else if STOPS.contains(signo) {
+        SigSet::of(&[SIGCONT])
+    } else {
+        return None;
+    };
+    let mut job = process.signals.job.lock();
+    let dropped = |info: &SigInfo| timers::signal_dropped(process, info);
+    process.signals.pending.lock().discard(cancelled, &dropped);
+    for t in threads {
+        t.signals.lock().pending.discard(cancelled, &dropped);
+        if continues && job.stopped {
+            // The way out of the kernel has to be taken again: a temporary mask may have to go.
+            t.set_flag(flag::CONTINUED);
             t.clear_flag(flag::STOP);
         }
-        if resumed {
+    }
+    if continues {
+        // Who has taken a stop signal out of a queue before it was cancelled sees this when it begins to stop.
+        process.signals.continues.fetch_add(1, Ordering::Release);
+        if job.stopped {
+            job.stopped = false;
+            job.stop_unreported = false;
+            job.continue_unreported = true;
+            job.continue_untold = true;
             process.signals.continued.wake_all();
-            if signo == SIGCONT {
-                crate::process::wait_child::notify_parent(
-                    process,
-                    super::info::code::CLD_CONTINUED,
-                    SIGCONT,
-                );
-            }
-        }
-    } else if STOPS.contains(signo) {
-        let cont = SigSet::of(&[SIGCONT]);
-        process.signals.pending.lock().discard(cont);
-        for t in process.threads.lock().iter() {
-            t.signals.lock().pending.discard(cont);
         }
     }
+    Some(job)
 }
 
 /// Sends to the process as a whole; any thread that does not block the signal takes it.
 pub fn send_to_process(process: &Arc<Process>, info: SigInfo) {
     // Only what `sigqueue` sends can fail.
-    let _ = queue_to_process(process, info);
-}
-
-/// As [`send_to_process`]; `EAGAIN` for a signal of `sigqueue` that finds the queue full.
-pub fn queue_to_process(process: &Arc<Process>, info: SigInfo) -> Result<()> {
-    let signo = info.signo;
-    if process.is_zombie() {
-        return Ok(());
-    }
-    prepare(process, signo);
-    if signo == SIGKILL {
-        // Nothing can be said against it: all threads leave, whatever they wait for.
-        end_process(process, SIGKILL);
-        return Ok(());
-    }
-    let threads = process.threads.lock();
-    let blocked = |t: &Thread| {
-        let s = t.signals.lock();
-        s.mask.contains(signo) && !s.awaited.contains(signo)
-    };
-    let taker = threads.iter().find(|t| !blocked(t));
-    let awaited = threads
-        .iter()
-        .any(|t| t.signals.lock().awaited.contains(signo));
-    // A blocked signal stays pending even if it would be ignored: the action may change before the mask does.
-    if taker.is_some() && !awaited && is_ignored(process, signo) {
-        return Ok(());
-    }
-    process.signals.pending.lock().push(info)?;
-    if let Some(t) = taker {
-        t.set_flag(flag::SIGNAL);
-        kick(t);
-    }
-    process.signals.arrived.wake_all();
-    Ok(())
+    let _ = queue(process, None, info);
 }
 
 /// Sends to one thread.
 pub fn send_to_thread(thread: &Arc<Thread>, info: SigInfo) {
     // As for a process.
-    let _ = queue_to_thread(thread, info);
+    let _ = queue(thread.process(), Some(thread), info);
 }
 
-/// As [`send_to_thread`]; `EAGAIN` for a signal of `sigqueue` that finds the queue full.
-pub fn queue_to_thread(thread: &Arc<Thread>, info: SigInfo) -> Result<()> {
-    let process = thread.process();
-    prepare(process, info.signo);
-    let blocked = {
-        let s = thread.signals.lock();
-        s.mask.contains(info.signo) && !s.awaited.contains(info.signo)
-    };
-    if !blocked
-        && is_ignored(process, info.signo)
-        && !thread.signals.lock().awaited.contains(info.signo)
-    {
-        return Ok(());
+/// Sends to a thread, or to a process as a whole. Whether the signal is pending now; `EAGAIN` for one of `sigqueue` that finds the
+/// queue full.
+pub fn queue(process: &Arc<Process>, to: Option<&Thread>, info: SigInfo) -> Result<bool> {
+    let signo = info.signo;
+    if process.is_zombie() {
+        return Ok(false);
     }
-    thread.signals.lock().pending.push(info)?;
-    if !blocked {
-        thread.set_flag(flag::SIGNAL);
-        kick(thread);
+    if signo == SIGKILL {
+        // Nothing can be said against it: all threads leave, whatever they wait for.
+        if process.pid != 1 {
+            end_process(process, SIGKILL);
+        }
+        return Ok(false);
     }
+    let threads = process.threads.lock();
+    let job = control(process, threads.iter(), signo);
+    if is_ignored(process, &info) {
+        // A blocked signal stays pending all the same: the action may change before the mask does. So does one that is waited for.
+        let state = |t: &Thread| {
+            let s = t.signals.lock();
+            (!s.mask.contains(signo), s.awaited.contains(signo))
+        };
+        let (open, awaited) = match to {
+            Some(t) => state(t),
+            None => threads.iter().fold((false, false), |(open, awaited), t| {
+                let (o, a) = state(t);
+                (open || o, awaited || a)
+            }),
+        };
+        if open && !awaited {
+            return Ok(false);
+        }
+    }
+    let most = process.most_queued(signo);
+    match to {
+        Some(t) => t.signals.lock().pending.push(info, most)?,
+        None => process.signals.pending.lock().push(info, most)?,
+    }
+    drop(job);
+    let set = SigSet::of(&[signo]);
+    match to {
+        Some(t) => _ = offer(t, set),
+        None => hand_over(&threads, set),
+    }
+    drop(threads);
     process.signals.arrived.wake_all();
-    Ok(())
+    Ok(true)
+}
+
+/// Lets `t` notice those signals of `set` that it takes; returns them.
+fn offer(t: &Thread, set: SigSet) -> SigSet {
+    let taken = set.without(t.signals.lock().deaf());
+    if !taken.is_empty() {
+        t.set_flag(flag::SIGNAL);
+        kick(t);
+    }
+    taken
+}
+
+/// For each pending signal of the process in `set`, lets one of `threads` notice it.
+pub fn hand_over(threads: &VecDeque<Arc<Thread>>, mut set: SigSet) {
+    for t in threads.iter().filter(|t| !t.is_dying()) {
+        if set.is_empty() {
+            break;
+        }
+        set = set.without(offer(t, set));
+    }
+}
+
+/// Takes the running thread's next signal that `mask` lets through: one of its own, or one of the process's.
+pub fn take(me: &Thread, mask: SigSet) -> Option<SigInfo> {
+    let process = me.process();
+    let own = me.signals.lock().pending.pop(mask);
+    let mut info = own.or_else(|| process.signals.pending.lock().pop(mask))?;
+    timers::signal_taken(process, &mut info);
+    Some(info)
 }
 
 /// A signal that an instruction of the running thread caused. It cannot be put off: if it is blocked or ignored, the action
@@ -135,35 +173,52 @@ pub fn force(thread: &Arc<Thread>, info: SigInfo) {
             s.mask.remove(signo);
         }
         // Standard signals are never refused.
-        let _ = s.pending.push(info);
+        let _ = s.pending.push(info, 0);
     }
     thread.set_flag(flag::SIGNAL);
 }
 
 /// Sends to every member of a process group. `ESRCH` when it has none.
 pub fn send_to_group(group: Pid, info: SigInfo) -> Result<()> {
-    let members = table::group_members(group);
-    if members.is_empty() {
-        return Err(Errno::ESRCH);
-    }
-    for p in members {
-        send_to_process(&p, info);
-    }
-    Ok(())
+    table::signal_each(&|member| member.group == group, &|p, _| {
+        send_to_process(p, info);
+        Ok(())
+    })
 }
 
-/// After a mask changed: whether something pending is now let through.
+/// Whether something pending is let through by the thread's mask: then its flag is set.
 pub fn recheck(thread: &Thread) {
-    let mask = thread.signals.lock().mask;
-    let own = thread.signals.lock().pending.set();
-    let shared = thread.process().signals.pending.lock().set();
-    if !own.union(shared).without(mask).is_empty() {
+    change_mask(thread, |_| ());
+}
+
+/// Changes what the running thread blocks, or waits for. What is let through from now on is noticed; what the thread would have
+/// taken and no longer does goes to another thread that takes it.
+pub fn change_mask(thread: &Thread, change: impl FnOnce(&mut ThreadSignals)) {
+    let (before, after, own) = {
+        let mut s = thread.signals.lock();
+        let before = s.deaf();
+        change(&mut s);
+        (before, s.deaf(), s.pending.set())
+    };
+    look_again(thread, before, after, own);
+}
+
+#[inline(never)]
+fn look_again(thread: &Thread, before: SigSet, after: SigSet, own: SigSet) {
+    let process = thread.process();
+    let shared = process.signals.pending.lock().set();
+    if !own.union(shared).without(after).is_empty() {
         thread.set_flag(flag::SIGNAL);
+    }
+    let left = shared.intersection(after).without(before);
+    if !left.is_empty() && !process.has_one_thread() {
+        hand_over(&process.threads.lock(), left);
     }
 }
 
 /// Tells all threads to leave: the process ends with this wait status. The first call decides it.
 pub fn end_process(process: &Arc<Process>, status: i32) {
+    let threads = process.threads.lock();
     {
         let mut job = process.signals.job.lock();
         if job.exit.is_some() {
@@ -172,15 +227,10 @@ pub fn end_process(process: &Arc<Process>, status: i32) {
         job.exit = Some(status);
         job.stopped = false;
     }
-    for t in process.threads.lock().iter() {
+    for t in threads.iter() {
         t.set_flag(flag::KILLED);
-        t.clear_flag(flag::STOP);
         kick(t);
     }
+    drop(threads);
     process.signals.continued.wake_all();
-}
-
-/// Whether a mask may not contain it.
-pub fn sanitize(mask: SigSet) -> SigSet {
-    mask.without(UNBLOCKABLE)
 }

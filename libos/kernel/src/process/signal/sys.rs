@@ -1,13 +1,13 @@
 //! The operations of signal handling that programs call.
 
-use super::action::{SIG_IGN, SigAction};
+use super::action::SigAction;
 use super::info::code::{SI_TKILL, SI_USER};
-use super::{SIGCHLD, SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP, SigInfo, SigSet, send};
+use super::{SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP, SigInfo, SigSet, UNBLOCKABLE, send};
 use crate::base::{Errno, Result};
-use crate::process::{Process, current, table};
+use crate::process::{Process, Thread, current, table, timers};
 use crate::user::UserPtr;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 fn check_size(size: usize) -> Result<()> {
     if size == size_of::<SigSet>() {
@@ -25,15 +25,23 @@ fn check_signal(signo: i32) -> Result<()> {
     }
 }
 
-/// `kill(2)`'s rule: root, or the sender's real or effective user is the target's real or saved one; SIGCONT within a session.
-fn may_signal(target: &Process, signo: i32) -> bool {
-    let me = current().process();
-    let (mine, theirs) = (me.creds(), target.creds());
+/// `kill(2)`'s rule: root, or the sender's real or effective user is the target's real or saved one; or, within a session, to
+/// continue it.
+fn permitted(target: &Process, continues_kin: bool) -> bool {
+    let (mine, theirs) = (current().process().creds(), target.creds());
     mine.is_privileged()
         || [mine.uid, mine.euid]
             .iter()
             .any(|u| *u == theirs.uid || *u == theirs.suid)
-        || signo == SIGCONT && me.sid() == target.sid()
+        || continues_kin
+}
+
+fn check_permission(target: &Process, signo: i32) -> Result<()> {
+    let kin = signo == SIGCONT && current().process().sid() == target.sid();
+    match permitted(target, kin) {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
+    }
 }
 
 fn from_user(signo: i32, code: i32) -> SigInfo {
@@ -45,61 +53,39 @@ pub fn sys_kill(pid: i32, signo: i32) -> Result<usize> {
     if signo != 0 {
         check_signal(signo)?;
     }
-    let targets = targets_of(pid)?;
-    if targets.is_empty() {
-        return Err(Errno::ESRCH);
-    }
-    let allowed = kill_all(&targets, signo);
-    if signo == SIGKILL && pid <= 0 {
-        // A process that is ending gets no more children, but it may have had one since the list was made.
-        loop {
-            let late: Vec<_> = targets_of(pid)?
-                .into_iter()
-                .filter(|p| !p.is_ending() && may_signal(p, signo) && p.pid != 1)
-                .collect();
-            if late.is_empty() {
-                break;
-            }
-            kill_all(&late, signo);
-        }
-    }
-    if allowed { Ok(0) } else { Err(Errno::EPERM) }
-}
-
-/// The processes that `kill(2)` means by `pid`.
-fn targets_of(pid: i32) -> Result<Vec<Arc<Process>>> {
     let me = current().process();
-    Ok(match pid {
-        1.. => alloc::vec![table::find(pid).ok_or(Errno::ESRCH)?],
-        0 => table::group_members(me.pgid()),
-        -1 => table::all()
-            .into_iter()
-            .filter(|p| p.pid > 1 && p.pid != me.pid)
-            .collect(),
+    let info = from_user(signo, SI_USER);
+    // Asked now: the tree is locked later.
+    let own_session = (signo == SIGCONT).then(|| me.sid());
+    let send = |target: &Arc<Process>, session| {
+        if !permitted(target, own_session == Some(session)) {
+            return Err(Errno::EPERM);
+        }
+        if signo != 0 {
+            send::send_to_process(target, info);
+        }
+        Ok(())
+    };
+    match pid {
+        1.. => send(
+            &table::find(pid).ok_or(Errno::ESRCH)?,
+            table::session_id(pid),
+        )?,
+        // Who may signal nobody has signalled all of them.
+        -1 => match table::signal_each(&|n| n.pid() > 1 && n.pid() != me.pid, &send) {
+            Ok(()) | Err(Errno::EPERM) => {}
+            Err(e) => return Err(e),
+        },
         i32::MIN => return Err(Errno::ESRCH),
-        group => table::group_members(-group),
-    })
-}
-
-/// Sends to those of `targets` that the caller may send to; whether there was one.
-fn kill_all(targets: &[Arc<Process>], signo: i32) -> bool {
-    let mut allowed = false;
-    for p in targets {
-        if may_signal(p, signo) {
-            allowed = true;
-            // Init takes only signals it has handlers for.
-            let spared = p.pid == 1
-                && signo != 0
-                && p.actions.lock().clone().lock().get(signo).handler <= SIG_IGN;
-            if signo != 0 && !spared {
-                send::send_to_process(p, from_user(signo, SI_USER));
-            }
+        _ => {
+            let group = if pid == 0 { me.pgid() } else { -pid };
+            table::signal_each(&|n| n.group == group, &send)?;
         }
     }
-    allowed
+    Ok(0)
 }
 
-fn thread_of(tgid: Option<i32>, tid: i32) -> Result<Arc<crate::process::Thread>> {
+fn thread_of(tgid: Option<i32>, tid: i32) -> Result<Arc<Thread>> {
     if tid <= 0 || tgid.is_some_and(|t| t <= 0) {
         return Err(Errno::EINVAL);
     }
@@ -123,37 +109,37 @@ fn kill_thread(tgid: Option<i32>, tid: i32, signo: i32) -> Result<usize> {
         check_signal(signo)?;
     }
     let thread = thread_of(tgid, tid)?;
-    if !may_signal(thread.process(), signo) {
-        return Err(Errno::EPERM);
-    }
-    if signo == SIGKILL {
-        send::send_to_process(thread.process(), from_user(signo, SI_TKILL));
-    } else if signo != 0 {
+    check_permission(thread.process(), signo)?;
+    if signo != 0 {
         send::send_to_thread(&thread, from_user(signo, SI_TKILL));
     }
     Ok(0)
 }
 
-fn check_queued(pid: i32, info: &SigInfo) -> Result<()> {
-    // Only the kernel and kill(2) may say that they sent it.
-    if (info.code >= 0 || info.code == SI_TKILL) && pid != current().process().pid {
-        Err(Errno::EPERM)
-    } else {
-        Ok(())
+/// What `sigqueue` is to send, and whether `target` may be sent that. Only the kernel and kill(2) may say that they sent a signal.
+fn read_queued(target: i32, signo: i32, info: UserPtr<SigInfo>) -> Result<SigInfo> {
+    let mut info = info.read()?;
+    info.signo = signo;
+    if (info.code >= 0 || info.code == SI_TKILL) && target != current().process().pid {
+        return Err(Errno::EPERM);
     }
+    Ok(info)
+}
+
+fn queue_checked(process: &Arc<Process>, to: Option<&Thread>, info: SigInfo) -> Result<usize> {
+    if info.signo == 0 {
+        check_permission(process, 0)?;
+        return Ok(0);
+    }
+    check_signal(info.signo)?;
+    check_permission(process, info.signo)?;
+    send::queue(process, to, info)?;
+    Ok(0)
 }
 
 pub fn sys_rt_sigqueueinfo(pid: i32, signo: i32, info: UserPtr<SigInfo>) -> Result<usize> {
-    let mut info = info.read()?;
-    check_signal(signo)?;
-    info.signo = signo;
-    check_queued(pid, &info)?;
-    let target = table::find(pid).ok_or(Errno::ESRCH)?;
-    if !may_signal(&target, signo) {
-        return Err(Errno::EPERM);
-    }
-    send::queue_to_process(&target, info)?;
-    Ok(0)
+    let info = read_queued(pid, signo, info)?;
+    queue_checked(&table::find(pid).ok_or(Errno::ESRCH)?, None, info)
 }
 
 pub fn sys_rt_tgsigqueueinfo(
@@ -162,16 +148,22 @@ pub fn sys_rt_tgsigqueueinfo(
     signo: i32,
     info: UserPtr<SigInfo>,
 ) -> Result<usize> {
-    let mut info = info.read()?;
-    check_signal(signo)?;
-    info.signo = signo;
-    check_queued(tgid, &info)?;
-    let target = thread_of(Some(tgid), tid)?;
-    if !may_signal(target.process(), signo) {
-        return Err(Errno::EPERM);
+    let info = read_queued(tgid, signo, info)?;
+    let thread = thread_of(Some(tgid), tid)?;
+    queue_checked(thread.process(), Some(&thread), info)
+}
+
+/// `pidfd_send_signal` to a process, whatever has its number by now.
+pub fn send_by_pidfd(process: &Arc<Process>, signo: i32, info: UserPtr<SigInfo>) -> Result<usize> {
+    let info = match info.option() {
+        None => from_user(signo, SI_USER),
+        Some(p) if p.read()?.signo != signo => return Err(Errno::EINVAL),
+        Some(p) => read_queued(process.pid, signo, p)?,
+    };
+    if !table::holds(process) {
+        return Err(Errno::ESRCH);
     }
-    send::queue_to_thread(&target, info)?;
-    Ok(0)
+    queue_checked(process, None, info)
 }
 
 pub fn sys_rt_sigaction(
@@ -190,18 +182,19 @@ pub fn sys_rt_sigaction(
     let actions = process.actions.lock().clone();
     let before = actions.lock().get(signo);
     if let Some(mut new) = new {
-        new.mask = send::sanitize(new.mask);
+        new.mask = new.mask.without(UNBLOCKABLE);
         let ignored = {
             let mut a = actions.lock();
             a.set(signo, new);
             a.disposition(signo) == super::Disposition::Ignore
         };
         // What is now ignored is dropped, pending or not (sigaction(2)).
-        if ignored && (new.handler == SIG_IGN || signo != SIGCHLD) {
+        if ignored {
             let set = SigSet::of(&[signo]);
-            process.signals.pending.lock().discard(set);
+            let dropped = |info: &SigInfo| timers::signal_dropped(process, info);
+            process.signals.pending.lock().discard(set, &dropped);
             for t in process.threads.lock().iter() {
-                t.signals.lock().pending.discard(set);
+                t.signals.lock().pending.discard(set, &dropped);
             }
         }
     }
@@ -228,9 +221,11 @@ pub fn sys_rt_sigprocmask(
             2 => set,
             _ => return Err(Errno::EINVAL),
         };
-        me.signals.lock().set_mask(mask);
-        if !before.without(mask).is_empty() {
-            send::recheck(me);
+        // What is let through is noticed; what is blocked may be another thread's to take.
+        if !before.without(mask).is_empty() || !me.process().has_one_thread() {
+            send::change_mask(me, |s| s.set_mask(mask));
+        } else {
+            me.signals.lock().set_mask(mask);
         }
     }
     if let Some(old) = old.option() {
@@ -255,42 +250,28 @@ pub fn sys_rt_sigpending(set: UserPtr<SigSet>, size: usize) -> Result<usize> {
 
 /// Puts `mask` in force until the call returns to the program; the frame of a handler that runs restores the old one.
 pub fn set_temporary_mask(mask: SigSet) {
-    let me = current();
-    {
-        let mut s = me.signals.lock();
-        let old = s.mask;
-        s.saved_mask.get_or_insert(old);
+    send::change_mask(current(), |s| {
+        s.saved_mask.get_or_insert(s.mask);
         s.set_mask(mask);
-    }
-    send::recheck(me);
+    });
 }
 
 /// Ends [`set_temporary_mask`] when no signal came: after a call that succeeded or timed out.
 pub fn clear_temporary_mask() {
-    let me = current();
-    let restored = {
-        let mut s = me.signals.lock();
-        match s.saved_mask.take() {
-            Some(old) => {
-                s.mask = old;
-                true
-            }
-            None => false,
-        }
-    };
-    if restored {
-        send::recheck(me);
-    }
+    send::change_mask(current(), |s| {
+        s.mask = s.saved_mask.take().unwrap_or(s.mask)
+    });
 }
 
 pub fn sys_rt_sigsuspend(set: UserPtr<SigSet>, size: usize) -> Result<usize> {
     check_size(size)?;
-    let set = set.read()?;
-    set_temporary_mask(set);
+    let me = current();
+    set_temporary_mask(set.read()?);
     let never = crate::process::wait::WaitQueue::new();
-    // Only a signal ends it, and it is never restarted.
+    // Only a signal ends it, and only one that runs a handler ends the call.
     let _ = never.wait::<()>(None, || None);
-    Err(Errno::EINTR)
+    me.poll_again.store(u64::MAX, Ordering::Relaxed);
+    Err(Errno::ERESTARTSYS)
 }
 
 pub fn sys_rt_sigtimedwait(
@@ -300,7 +281,7 @@ pub fn sys_rt_sigtimedwait(
     size: usize,
 ) -> Result<usize> {
     check_size(size)?;
-    let set = send::sanitize(set.read()?);
+    let set = set.read()?.without(UNBLOCKABLE);
     let deadline = match timeout.option() {
         Some(p) => {
             let ns = crate::time::sys::nanoseconds(p.read()?)?;
@@ -309,29 +290,22 @@ pub fn sys_rt_sigtimedwait(
         None => None,
     };
     let me = current();
-    let process = me.process();
     let not_in_set = SigSet(!set.0);
-    let take = || {
-        let own = me.signals.lock().pending.pop(not_in_set);
-        own.or_else(|| process.signals.pending.lock().pop(not_in_set))
-    };
-    me.signals.lock().awaited = set;
+    let take = || send::take(me, not_in_set);
     let mut got = take();
     if got.is_none() {
-        let arrived = process.signals.arrived.clone();
-        // An awaited signal sets the flag that ends sleeps; it is not an interruption.
-        let r = arrived.wait(deadline, || {
-            let found = take();
-            if found.is_some() {
-                got = found;
-                return Some(());
-            }
-            None
+        send::change_mask(me, |s| s.awaited = set);
+        // Whoever sends one of them kicks the thread, and sets the flag that ends sleeps; that is not an interruption.
+        let never = crate::process::wait::WaitQueue::new();
+        let r = never.wait(deadline, || {
+            got = take();
+            got.is_some().then_some(())
         });
         if r == Err(Errno::ERESTARTSYS) && got.is_none() {
             got = take();
         }
-        me.signals.lock().awaited = SigSet::EMPTY;
+        // What came for it and was not taken may be another thread's.
+        send::change_mask(me, |s| s.awaited = SigSet::EMPTY);
         if got.is_none() {
             return Err(match r {
                 Err(Errno::ETIMEDOUT) => Errno::EAGAIN,
@@ -339,8 +313,6 @@ pub fn sys_rt_sigtimedwait(
             });
         }
     }
-    me.signals.lock().awaited = SigSet::EMPTY;
-    send::recheck(me);
     let Some(got) = got else {
         return Err(Errno::EAGAIN);
     };
@@ -348,60 +320,4 @@ pub fn sys_rt_sigtimedwait(
         p.write(got)?;
     }
     Ok(got.signo as usize)
-}
-
-#[cfg(target_os = "none")]
-pub fn sys_sigaltstack(
-    new: UserPtr<super::frame::StackT>,
-    old: UserPtr<super::frame::StackT>,
-) -> Result<usize> {
-    use super::frame::{StackT, on_alt_stack};
-    const SS_DISABLE: i32 = 2;
-    const MINSIGSTKSZ: usize = 5120;
-    let me = current();
-    let sp: usize;
-    // SAFETY: reading the program's stack pointer.
-    unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) sp) };
-    let on = on_alt_stack(me, sp);
-    let new = new.option().map(|p| p.read()).transpose()?;
-    let alt = me.signals.lock().alt_stack;
-    if let Some(n) = new {
-        if on {
-            return Err(Errno::EPERM);
-        }
-        let mode = n.flags & !(1 << 31);
-        if mode != 0 && mode != SS_DISABLE && mode != 1 {
-            return Err(Errno::EINVAL);
-        }
-        let mut s = me.signals.lock();
-        if mode == SS_DISABLE {
-            s.alt_stack = super::pending::AltStack {
-                base: 0,
-                size: 0,
-                flags: SS_DISABLE,
-            };
-        } else if n.size < MINSIGSTKSZ {
-            return Err(Errno::ENOMEM);
-        } else {
-            s.alt_stack = super::pending::AltStack {
-                base: n.base,
-                size: n.size,
-                flags: n.flags & !1,
-            };
-        }
-    }
-    if let Some(p) = old.option() {
-        let flags = if alt.flags & SS_DISABLE != 0 {
-            SS_DISABLE
-        } else {
-            i32::from(on) | alt.flags
-        };
-        p.write(StackT {
-            base: alt.base,
-            flags,
-            pad: 0,
-            size: alt.size,
-        })?;
-    }
-    Ok(0)
 }
