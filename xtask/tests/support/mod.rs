@@ -114,8 +114,10 @@ impl Host {
     }
 
     pub fn xtask(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        // Whoever runs the tests may have them ignore signals, as `nohup` does, and so would what they start.
+        let mut command = Command::new("/usr/bin/env");
         command
+            .args(["--default-signal", env!("CARGO_BIN_EXE_xtask")])
             .args(words)
             .env("PATH", &self.path)
             .env("CARGO_TARGET_DIR", self.target())
