@@ -25,4 +25,4 @@ dd if=/dev/zero of=/dev/null bs=10G count=1 2>/dev/null; [ $? != 0 ] && echo ok
 ### case many_arguments expect=ok
 [ "$(printf '%s\n' $(seq 1 20000) | wc -l)" = 20000 ] && env echo $(seq 1 20000) | wc -w | grep -qx 20000 && echo ok
 ### case zombies_are_reaped expect=ok
-i=0; while [ $i -lt 50 ]; do (sh -c 'sleep 0.05 &') ; i=$((i+1)); done; until [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 25 ]; do sleep 0.05; done; echo ok
+i=0; while [ $i -lt 50 ]; do (sh -c 'sleep 0.05 &') ; i=$((i+1)); done; until [ "$(ls -d /proc/[0-9]* 2>/dev/null | wc -l)" -lt 25 ]; do sleep 0.05; done; echo ok
