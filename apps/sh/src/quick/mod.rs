@@ -222,14 +222,11 @@ async fn repeat(env: &mut Env<System>, condition: &List, expected: bool, body: &
         if !is_due {
             break;
         }
-        let result = list(env, body).await;
-        let has_ended = result.is_continue();
-        if let Turn::Last = turn(result)? {
-            exit_status = env.exit_status;
+        let turn = turn(list(env, body).await)?;
+        // Also of a turn that `continue` has ended.
+        exit_status = env.exit_status;
+        if let Turn::Last = turn {
             break;
-        }
-        if has_ended {
-            exit_status = env.exit_status;
         }
     }
     env.exit_status = exit_status;
