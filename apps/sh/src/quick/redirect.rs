@@ -3,7 +3,7 @@
 use super::expand;
 use crate::System;
 use enumset::EnumSet;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use yash_env::Env;
 use yash_env::io::{Fd, MIN_INTERNAL_FD};
 use yash_env::option::{Clobber, Off};
@@ -25,61 +25,41 @@ struct Saved {
 }
 
 impl Redirected {
-    /// Redirects as told. `None` leaves everything as it was: yash does what takes more, and explains what fails. Of
-    /// several files the first may have been created or cut already, so not more than one is opened here.
+    /// Redirects as told. `None` leaves everything as it was: yash does what takes more, and explains what fails. To open a
+    /// file may create or cut it, and meet whoever has a pipe's other end open, so all else that may be refused comes before
+    /// that, and not more than one file is opened here.
     pub async fn perform(env: &Env<System>, redirs: &[Redir]) -> Option<Self> {
+        let steps = plan(env, redirs)?;
         let mut done = Redirected {
             system: env.system.clone(),
             saved: Vec::new(),
         };
-        let opens = redirs.iter().filter(|redir| !copies(redir));
-        if opens.count() > 1 {
-            return None;
+        for step in &steps {
+            done.save(step.fd)?;
         }
-        for redir in redirs {
-            done.add(env, redir).await?;
+        for Step { fd, access, source } in steps {
+            match source {
+                Source::Copy(from) if from == fd => {}
+                Source::Copy(from) => _ = done.system.dup2(from, fd).ok()?,
+                Source::File(path, flags) => done.open(fd, &path, access, flags).await?,
+            }
         }
         Some(done)
     }
 
-    async fn add(&mut self, env: &Env<System>, redir: &Redir) -> Option<()> {
-        let RedirBody::Normal { operator, operand } = &redir.body else {
-            return None;
-        };
-        let fd = user_fd(redir.fd_or_default().0)?;
-        let operand = expand::single(env, operand)?;
-        let (access, flags) = match operator {
-            RedirOp::FileIn => (OfdAccess::ReadOnly, EnumSet::empty()),
-            RedirOp::FileOut if env.options.get(Clobber) == Off => return None,
-            RedirOp::FileOut | RedirOp::FileClobber => {
-                (OfdAccess::WriteOnly, OpenFlag::Create | OpenFlag::Truncate)
-            }
-            RedirOp::FileAppend => (OfdAccess::WriteOnly, OpenFlag::Create | OpenFlag::Append),
-            RedirOp::FdIn => return self.copy(fd, &operand, OfdAccess::ReadOnly),
-            RedirOp::FdOut => return self.copy(fd, &operand, OfdAccess::WriteOnly),
-            _ => return None,
-        };
-        let path = CString::new(operand).ok()?;
+    async fn open(
+        &self,
+        fd: Fd,
+        path: &CStr,
+        access: OfdAccess,
+        flags: EnumSet<OpenFlag>,
+    ) -> Option<()> {
         let mode = Mode::ALL_READ.union(Mode::ALL_WRITE);
-        self.save(fd)?;
-        let file = self.system.open(&path, access, flags, mode).await.ok()?;
+        let file = self.system.open(path, access, flags, mode).await.ok()?;
         if file != fd {
             let result = self.system.dup2(file, fd);
             _ = self.system.close(file);
             result.ok()?;
-        }
-        Some(())
-    }
-
-    fn copy(&mut self, fd: Fd, from: &str, wanted: OfdAccess) -> Option<()> {
-        let from = user_fd(from.parse().ok()?)?;
-        let access = self.system.ofd_access(from).ok()?;
-        if access != wanted && access != OfdAccess::ReadWrite {
-            return None;
-        }
-        self.save(fd)?;
-        if from != fd {
-            self.system.dup2(from, fd).ok()?;
         }
         Some(())
     }
@@ -119,14 +99,73 @@ impl Drop for Redirected {
     }
 }
 
-fn copies(redir: &Redir) -> bool {
-    matches!(
-        redir.body,
-        RedirBody::Normal {
-            operator: RedirOp::FdIn | RedirOp::FdOut,
-            ..
+/// One redirection: what becomes of a descriptor, and what it is open for then.
+struct Step {
+    fd: Fd,
+    access: OfdAccess,
+    source: Source,
+}
+
+enum Source {
+    File(CString, EnumSet<OpenFlag>),
+    Copy(Fd),
+}
+
+/// What the redirections ask for, if all of it can be done here. Nothing is changed yet.
+fn plan(env: &Env<System>, redirs: &[Redir]) -> Option<Vec<Step>> {
+    let mut steps: Vec<Step> = Vec::with_capacity(redirs.len());
+    for redir in redirs {
+        let mut next = step(env, redir)?;
+        match next.source {
+            Source::File(..) => {
+                let opens = |step: &Step| matches!(step.source, Source::File(..));
+                if steps.iter().any(opens) {
+                    return None;
+                }
+            }
+            Source::Copy(from) => {
+                let access = match steps.iter().rev().find(|step| step.fd == from) {
+                    Some(step) => step.access,
+                    None => env.system.ofd_access(from).ok()?,
+                };
+                if access != next.access && access != OfdAccess::ReadWrite {
+                    return None;
+                }
+                next.access = access;
+            }
         }
-    )
+        steps.push(next);
+    }
+    Some(steps)
+}
+
+/// A redirection by itself.
+fn step(env: &Env<System>, redir: &Redir) -> Option<Step> {
+    let RedirBody::Normal { operator, operand } = &redir.body else {
+        return None;
+    };
+    let fd = user_fd(redir.fd_or_default().0)?;
+    let operand = expand::single(env, operand)?;
+    let (access, flags) = match operator {
+        RedirOp::FileIn => (OfdAccess::ReadOnly, Some(EnumSet::empty())),
+        RedirOp::FileOut if env.options.get(Clobber) == Off => return None,
+        RedirOp::FileOut | RedirOp::FileClobber => (
+            OfdAccess::WriteOnly,
+            Some(OpenFlag::Create | OpenFlag::Truncate),
+        ),
+        RedirOp::FileAppend => (
+            OfdAccess::WriteOnly,
+            Some(OpenFlag::Create | OpenFlag::Append),
+        ),
+        RedirOp::FdIn => (OfdAccess::ReadOnly, None),
+        RedirOp::FdOut => (OfdAccess::WriteOnly, None),
+        _ => return None,
+    };
+    let source = match flags {
+        Some(flags) => Source::File(CString::new(operand).ok()?, flags),
+        None => Source::Copy(user_fd(operand.parse().ok()?)?),
+    };
+    Some(Step { fd, access, source })
 }
 
 /// A descriptor that cannot be one of the shell's own, which are above.
