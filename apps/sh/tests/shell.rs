@@ -52,6 +52,14 @@ fn death_by_signal_is_128_and_its_number_and_is_named() {
 }
 
 #[test]
+fn arithmetic_knows_the_line() {
+    let script =
+        "set -u; echo $((LINENO)) $((LINENO + 10))\necho \"$LINENO\" \\\n$((2 * (LINENO)))\n";
+    assert_eq!(stdout(script), "1 11\n2 6\n");
+    assert_eq!(stdout("\n\nx=$((LINENO)); echo $x"), "3\n");
+}
+
+#[test]
 fn output_is_any_bytes() {
     assert_eq!(run(r"printf '\377\0a'").stdout, b"\xff\0a");
     assert_eq!(run(r"echo '\0377\0'").stdout, b"\xff\0\n");

@@ -1,12 +1,15 @@
 //! Arithmetic that changes nothing.
 
 use crate::System;
+use std::cell::OnceCell;
 use yash_arith::{Env as Variables, eval};
 use yash_env::Env;
 use yash_env::option::{Off, Unset};
+use yash_env::source::Location;
+use yash_env::variable::Expansion;
 
 /// The value of an expression without assignments; `None` also for an error, which yash finds again and explains.
-pub fn evaluate(env: &Env<System>, expression: &str) -> Option<String> {
+pub fn evaluate(env: &Env<System>, expression: &str, location: &Location) -> Option<String> {
     let variable = |name: &str| env.variables.get_scalar(name);
     if let Some(value) = sum(expression, variable) {
         return Some(value.to_string());
@@ -14,7 +17,12 @@ pub fn evaluate(env: &Env<System>, expression: &str) -> Option<String> {
     if assigns(expression.as_bytes()) {
         return None;
     }
-    let value = eval(expression, &mut ReadOnly(env)).ok()?;
+    let mut variables = ReadOnly {
+        env,
+        location,
+        line: OnceCell::new(),
+    };
+    let value = eval(expression, &mut variables).ok()?;
     Some(value.to_string())
 }
 
@@ -71,7 +79,25 @@ fn assigns(expression: &[u8]) -> bool {
     false
 }
 
-struct ReadOnly<'a>(&'a Env<System>);
+struct ReadOnly<'a> {
+    env: &'a Env<System>,
+    location: &'a Location,
+    /// The value of `LINENO`, which is none of its own but depends on where the expression stands.
+    line: OnceCell<String>,
+}
+
+impl ReadOnly<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        let variable = self.env.variables.get(name)?;
+        if variable.quirk.is_none() {
+            return self.env.variables.get_scalar(name);
+        }
+        match variable.expand(self.location) {
+            Expansion::Scalar(line) => Some(self.line.get_or_init(|| line.into_owned())),
+            _ => None,
+        }
+    }
+}
 
 /// A variable that is not set although it must be, or one that would be set.
 #[derive(Debug)]
@@ -82,8 +108,8 @@ impl Variables for ReadOnly<'_> {
     type AssignVariableError = Refused;
 
     fn get_variable(&self, name: &str) -> Result<Option<&str>, Refused> {
-        match self.0.variables.get_scalar(name) {
-            None if self.0.options.get(Unset) == Off => Err(Refused),
+        match self.value(name) {
+            None if self.env.options.get(Unset) == Off => Err(Refused),
             value => Ok(value),
         }
     }

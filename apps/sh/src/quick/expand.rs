@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use yash_env::Env;
 use yash_env::option::{Off, Unset};
 use yash_env::semantics::Field;
-use yash_env::variable::{IFS, Value};
+use yash_env::source::Location;
+use yash_env::variable::{Expansion, IFS, Value};
 use yash_syntax::syntax::{
     ExpansionMode, Modifier, Param, ParamType, SpecialParam, Text, TextUnit, Word, WordUnit,
 };
@@ -104,18 +105,20 @@ fn is_one_field(env: &Env<System>, value: &str) -> bool {
 
 fn expand_unit(env: &Env<System>, unit: &TextUnit, value: &mut String) -> Option<()> {
     match unit {
-        TextUnit::RawParam { param, .. } => value.push_str(&parameter(env, param)?),
+        TextUnit::RawParam { param, location } => {
+            value.push_str(&parameter(env, param, location)?);
+        }
         TextUnit::BracedParam(braced) => {
-            let parameter = parameter(env, &braced.param)?;
+            let parameter = parameter(env, &braced.param, &braced.location)?;
             match braced.modifier {
                 Modifier::None => value.push_str(&parameter),
                 Modifier::Length => value.push_str(&parameter.chars().count().to_string()),
                 _ => return None,
             }
         }
-        TextUnit::Arith { content, .. } => {
+        TextUnit::Arith { content, location } => {
             let expression = expression(env, content)?;
-            value.push_str(&arithmetic::evaluate(env, &expression)?);
+            value.push_str(&arithmetic::evaluate(env, &expression, location)?);
         }
         _ => return None,
     }
@@ -134,13 +137,16 @@ fn expression(env: &Env<System>, content: &Text) -> Option<String> {
     Some(text)
 }
 
-/// The value of a parameter that is one string.
-fn parameter<'a>(env: &'a Env<System>, param: &Param) -> Option<Cow<'a, str>> {
+/// The value of a parameter that is one string, where it stands at `location`.
+fn parameter<'a>(env: &'a Env<System>, param: &Param, location: &Location) -> Option<Cow<'a, str>> {
     let value = match param.r#type {
         ParamType::Variable => match env.variables.get(param.id.as_str()) {
             None => None,
             // `$LINENO` depends on where it stands.
-            Some(variable) if variable.quirk.is_some() => return None,
+            Some(variable) if variable.quirk.is_some() => match variable.expand(location) {
+                Expansion::Scalar(line) => return Some(line),
+                _ => return None,
+            },
             Some(variable) => match &variable.value {
                 None => None,
                 Some(Value::Scalar(value)) => Some(value.as_str()),
