@@ -84,9 +84,10 @@ pub unsafe fn run_destructors(t: *mut Pthread) {
     for round in 0..=4 {
         let end = core::mem::take(&mut (*t).tsd_end);
         for (i, key) in KEYS.iter().enumerate().take(end) {
+            // Before the value: if the key is another one by now, the value no longer counts.
+            let d = key.load(Acquire);
             let value = value(t, i);
             (*t).tsd[i] = null_mut();
-            let d = key.load(Acquire);
             if !value.is_null() && d > NO_DESTRUCTOR && round < 4 {
                 // SAFETY: only `pthread_key_create` stores other values, and it stores functions.
                 let d: Destructor = core::mem::transmute(d);
