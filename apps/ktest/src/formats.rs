@@ -410,6 +410,11 @@ fn strtod_says_what_is_out_of_range() {
         (f64::INFINITY, 23, beyond)
     );
     assert_eq!(real(c"0x1p-1076"), (0.0, 9, beyond));
+    for power in [1100, 2973, 3022, 4000, 5120, 1_000_000] {
+        let text = format!("-0x1p{power}");
+        let expected = (-f64::INFINITY, text.len(), beyond);
+        assert_eq!(real(&c(&text)), expected, "{text}");
+    }
     assert_eq!(real(c"0x1p999999999999999999999").0, f64::INFINITY);
     assert_eq!(real(c"0x1p-999999999999999999999").0, 0.0);
     assert_eq!(real32(c"1e39"), (f32::INFINITY, beyond));

@@ -143,7 +143,8 @@ fn compose<F: Float>(mantissa: u64, power: i64, more: bool) -> (F, bool) {
         _ => {}
     }
     let normal = kept >> (F::DIGITS - 1) != 0;
-    if last > 1 << 20 {
+    // Far beyond every number, and no more than what the exponent's field can be computed of.
+    if last > 1 << 11 {
         return (F::INFINITY, false);
     }
     // The mantissa's first bit adds one to the exponent's field, and so does a carry out of it.
