@@ -83,6 +83,14 @@ fn integers_print_as_asked() {
         0,
         31
     );
+    assert_prints!(
+        "[0][0][01][01]",
+        c"[%#.0o][%#.1o][%#.1o][%#.2o]",
+        0,
+        0,
+        1,
+        1
+    );
     assert_prints!("[0x1][0]", c"[%#.0x][%#x]", 1, 0);
     let lengths = c"%ld %lld %lu %hhu %hd %zu %jd %td";
     let (least, most) = (i64::MIN, u64::MAX);

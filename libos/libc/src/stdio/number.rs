@@ -46,9 +46,10 @@ pub unsafe fn unsigned(out: &mut Out, mut s: Spec, conversion: u8, v: u64) {
         return;
     }
     let prefix: &[u8] = match conversion {
-        // The leading zero counts among the digits that a precision asks for.
+        // The leading zero, which nought has already, counts among the digits that a precision asks for.
         b'o' if s.alt && s.precision.is_some() => {
-            s.precision = s.precision.map(|p| p.max(text.bytes().len() + 1));
+            let digits = text.bytes().len() + usize::from(text.bytes() != b"0");
+            s.precision = s.precision.map(|p| p.max(digits));
             b""
         }
         b'o' if s.alt && v != 0 => b"0",
