@@ -19,6 +19,7 @@ crate::harness::tests![
     nonblocking_pairs_say_eagain,
     many_messages_in_one_call,
     descriptors_travel,
+    as_many_descriptors_travel_in_one_message_as_may,
     sockets_that_hold_each_other_end,
     sockets_in_a_ring_that_is_held_live,
     listeners_in_their_own_backlog_end,
@@ -158,7 +159,16 @@ fn send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd) {
 }
 
 fn try_send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd, byte: &mut [u8; 1]) -> isize {
-    let mut control = [0u64; 4];
+    try_send_descriptors(socket, &[file.as_raw_fd()], byte)
+}
+
+/// What Linux takes in one message.
+const MOST: usize = 253;
+/// Room for so many and a header.
+type Control = [u64; 2 + MOST.div_ceil(2)];
+
+fn try_send_descriptors(socket: &impl AsRawFd, fds: &[i32], byte: &mut [u8; 1]) -> isize {
+    let mut control: Control = [0; _];
     let mut part = libc::iovec {
         iov_base: byte.as_mut_ptr().cast(),
         iov_len: 1,
@@ -167,16 +177,17 @@ fn try_send_descriptor(socket: &impl AsRawFd, file: &impl AsRawFd, byte: &mut [u
     message.msg_iov = &mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = sys!(CMSG_SPACE(4)) as _;
+    let size = size_of_val(fds) as u32;
+    message.msg_controllen = sys!(CMSG_SPACE(size)) as _;
+    assert!(message.msg_controllen as usize <= size_of_val(&control));
     let header = sys!(CMSG_FIRSTHDR(&message));
-    // SAFETY: the control buffer has room for one header and a descriptor.
+    // SAFETY: the control buffer has room for one header and the descriptors.
     unsafe {
         (*header).cmsg_level = libc::SOL_SOCKET;
         (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
-        libc::CMSG_DATA(header)
-            .cast::<i32>()
-            .write_unaligned(file.as_raw_fd());
+        (*header).cmsg_len = libc::CMSG_LEN(size) as _;
+        let data = libc::CMSG_DATA(header).cast::<i32>();
+        data.copy_from_nonoverlapping(fds.as_ptr(), fds.len());
     }
     sys!(sendmsg(socket.as_raw_fd(), &message, 0)) as isize
 }
@@ -214,6 +225,31 @@ fn descriptors_travel() {
         .read_to_string(&mut text)
         .expect("text, then the end");
     assert_eq!(text, "hello");
+}
+
+fn as_many_descriptors_travel_in_one_message_as_may() {
+    let (a, b) = pair();
+    let mut byte = *b"x";
+    let fds = [a.as_raw_fd(); MOST];
+    assert_eq!(ok(try_send_descriptors(&a, &fds, &mut byte)), 1);
+    let mut control: Control = [0; _];
+    let mut part = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: 1,
+    };
+    let mut message: libc::msghdr = zeroed();
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    assert_eq!(ok(sys!(recvmsg(b.as_raw_fd(), &mut message, 0))), 1);
+    assert_eq!(message.msg_flags & libc::MSG_CTRUNC, 0);
+    let header = sys!(CMSG_FIRSTHDR(&message));
+    assert!(!header.is_null());
+    // SAFETY: the kernel has filled in a header.
+    let length = unsafe { (*header).cmsg_len };
+    let expected = sys!(CMSG_LEN(size_of_val(&fds) as u32));
+    assert_eq!(length as usize, expected as usize);
 }
 
 fn sockets_that_hold_each_other_end() {

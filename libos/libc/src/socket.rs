@@ -50,7 +50,9 @@ unsafe fn to_kernel(m: *const msghdr) -> KernelMsg {
 pub unsafe extern "C" fn sendmsg(fd: c_int, m: *const msghdr, flags: c_int) -> ssize_t {
     let mut k = to_kernel(m);
     // Control headers too: musl pads their 32-bit length to a word, and the pad may hold anything.
-    let mut control = [0u64; 128];
+    // Room for the most descriptors that a message may have, 253, and for credentials, each with a header.
+    const ROOM: usize = (16 + 253 * 4usize).next_multiple_of(8) + 16 + size_of::<libc::ucred>();
+    let mut control = [0u64; ROOM.div_ceil(8)];
     if k.controllen > size_of_val(&control) {
         return crate::errno::fail(libc::ENOMEM);
     }
