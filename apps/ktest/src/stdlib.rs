@@ -19,6 +19,7 @@ crate::harness::tests![
     a_script_without_a_first_line_is_run_by_the_shell,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
+    system_says_that_the_status_is_lost,
     system_without_a_shell_says_so: Native,
     the_environment_changes,
     paths_are_resolved,
@@ -235,6 +236,15 @@ fn system_gives_the_commands_status() {
     assert_ne!(sys!(system(null())), 0);
     assert_eq!(sys!(system(c"exit 4".as_ptr())), 4 << 8);
     assert_eq!(sys!(system(c"kill -9 $$".as_ptr())), 9);
+}
+
+fn system_says_that_the_status_is_lost() {
+    in_child(|| {
+        // Then nobody can wait for a child.
+        on_signal(libc::SIGCHLD, 0, libc::SIG_IGN);
+        more::set_errno(0);
+        fails(sys!(system(c"exit 4".as_ptr())), libc::ECHILD);
+    });
 }
 
 fn system_without_a_shell_says_so() {

@@ -241,9 +241,13 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     let r = crate::spawn::spawn(c"/bin/sh".as_ptr(), argv.as_ptr(), environ.cast(), &args);
     let mut status = -1;
     match -r as c_int {
-        ..=0 => {
-            while door!(wait4, r as pid_t, &raw mut status, 0, 0usize) == -(libc::EINTR as isize) {}
-        }
+        ..=0 => loop {
+            let r = door!(wait4, r as pid_t, &raw mut status, 0, 0usize);
+            if r != -(libc::EINTR as isize) {
+                cvt(r);
+                break;
+            }
+        },
         e @ (libc::EAGAIN | libc::ENOMEM) => {
             fail(e);
         }
