@@ -17,6 +17,7 @@ crate::harness::tests![
     a_selector_may_change_errno,
     directories_are_listed_in_order,
     a_script_without_a_first_line_is_run_by_the_shell,
+    such_a_script_takes_many_arguments,
     arguments_in_registers_and_on_the_stack,
     system_gives_the_commands_status,
     system_says_that_the_status_is_lost,
@@ -206,6 +207,19 @@ fn a_script_without_a_first_line_is_run_by_the_shell() {
         i32::from(r != -1 || errno() != libc::ENOEXEC)
     });
     assert_eq!(end, End::Exit(0));
+}
+
+fn such_a_script_takes_many_arguments() {
+    fs::write(
+        "script",
+        "test $# = 3000 && test ${3000} = last && exit 7\n",
+    )
+    .expect("a directory");
+    fs::set_permissions("script", fs::Permissions::from_mode(0o755)).expect("ours");
+    let mut args = vec![c"word".as_ptr(); 3000];
+    args.extend([c"last".as_ptr(), null()]);
+    let end = end_of(|| sys!(execvp(c"./script".as_ptr(), args.as_ptr())));
+    assert_eq!(end, End::Exit(7));
 }
 
 fn arguments_in_registers_and_on_the_stack() {

@@ -104,17 +104,25 @@ unsafe fn by_shell(
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> isize {
-    let mut args = [core::ptr::null(); EXECL_MAX];
-    (args[0], args[1]) = (c"sh".as_ptr(), path);
-    let mut i = 1;
-    while !(*argv).is_null() && !(*argv.add(i)).is_null() {
-        if i + 2 >= EXECL_MAX {
-            return -(libc::E2BIG as isize);
-        }
-        args[i + 1] = *argv.add(i);
-        i += 1;
+    let mut count = 0;
+    while !(*argv.add(count)).is_null() {
+        count += 1;
     }
-    door!(execve, c"/bin/sh".as_ptr(), args.as_ptr(), envp)
+    // The shell's name, the script, and all arguments but the first, with the null behind them. Memory of the kernel's, as
+    // a child of a fork may be what runs this.
+    let rest = count.max(1) - 1;
+    let len = (rest + 3) * size_of::<*const c_char>();
+    let args = crate::mman::anonymous(len);
+    if args < 0 {
+        return args;
+    }
+    let list = args as *mut *const c_char;
+    *list = c"sh".as_ptr();
+    *list.add(1) = path;
+    list.add(2).copy_from_nonoverlapping(argv.add(1), rest);
+    let r = door!(execve, c"/bin/sh".as_ptr(), list, envp);
+    door!(munmap, args, len);
+    r
 }
 
 // execl and its kin: the arguments after the first are on the caller's side of the call, the first
