@@ -2,7 +2,7 @@
 
 use libc::{
     FILE, c_char, c_int, c_void, dirent, passwd, pid_t, pthread_mutexattr_t, pthread_rwlock_t,
-    timespec, tm,
+    pthread_t, timespec, tm,
 };
 
 unsafe extern "C" {
@@ -28,6 +28,8 @@ unsafe extern "C" {
         parent: Option<extern "C" fn()>,
         child: Option<extern "C" fn()>,
     ) -> c_int;
+    pub safe fn pthread_cancel(thread: pthread_t) -> c_int;
+    pub safe fn pthread_testcancel();
     pub safe fn flockfile(file: *mut FILE);
     pub safe fn ftrylockfile(file: *mut FILE) -> c_int;
     pub safe fn getline(line: *mut *mut c_char, room: *mut usize, file: *mut FILE) -> isize;

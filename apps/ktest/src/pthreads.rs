@@ -1,5 +1,6 @@
 //! Threads by C's names: what others can do to one, what it is made with, and what it leaves behind.
 
+use crate::more;
 use crate::support::*;
 use libc::{c_int, c_void, pthread_t};
 use std::ptr::{null, null_mut, without_provenance};
@@ -14,6 +15,7 @@ crate::harness::tests![
     joins_and_detaches_are_checked,
     a_deleted_keys_values_are_gone,
     keys_run_out_and_come_back,
+    a_thread_that_is_ending_is_not_cancelled_again,
     others_can_be_named: Native,
     explicit_scheduling_is_what_a_thread_gets: Native,
     refused_scheduling_makes_no_thread: Native,
@@ -244,6 +246,49 @@ fn others_can_be_named() {
         assert_eq!(name(thread, c"sixteen letters!"), libc::ERANGE);
         steps.store(2, SeqCst);
     });
+}
+
+static DESTROYED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn be_cancelled_again(_: *mut c_void) {
+    assert_eq!(more::pthread_cancel(sys!(pthread_self())), 0);
+    more::pthread_testcancel();
+    DESTROYED.fetch_add(1, SeqCst);
+}
+
+extern "C" fn return_with_a_value(_: *mut c_void) -> *mut c_void {
+    let key = KEY.load(SeqCst);
+    assert_eq!(sys!(pthread_setspecific(key, (&raw const KEY).cast())), 0);
+    without_provenance::<c_void>(3).cast_mut()
+}
+
+extern "C" fn be_cancelled(argument: *mut c_void) -> *mut c_void {
+    let result = return_with_a_value(argument);
+    assert_eq!(more::pthread_cancel(sys!(pthread_self())), 0);
+    more::pthread_testcancel();
+    result
+}
+
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+fn a_thread_that_is_ending_is_not_cancelled_again() {
+    if UNWINDS {
+        return;
+    }
+    let mut key = 0;
+    let destructor = Some(be_cancelled_again as unsafe extern "C" fn(*mut c_void));
+    assert_eq!(sys!(pthread_key_create(&mut key, destructor)), 0);
+    KEY.store(key, SeqCst);
+    // PTHREAD_CANCELED is the highest address.
+    for (body, expected) in [(return_with_a_value as Body, 3), (be_cancelled, usize::MAX)] {
+        DESTROYED.store(0, SeqCst);
+        let (e, thread) = create(null(), body);
+        assert_eq!(e, 0);
+        let mut result = null_mut();
+        assert_eq!(sys!(pthread_join(thread, &mut result)), 0);
+        assert_eq!(result.addr(), expected);
+        assert_eq!(DESTROYED.load(SeqCst), 1, "the destructor's end");
+    }
 }
 
 fn scheduled(policy: c_int, priority: c_int) -> libc::pthread_attr_t {

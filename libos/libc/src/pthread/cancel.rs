@@ -17,6 +17,10 @@ pub unsafe extern "C" fn pthread_cancel(t: *mut Pthread) -> c_int {
     0
 }
 
+pub unsafe fn disable(t: *const Pthread) {
+    (*t).cancel_off.store(PTHREAD_CANCEL_DISABLE, Relaxed);
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_testcancel() {
     let t = tcb::this();

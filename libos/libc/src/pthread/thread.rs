@@ -5,7 +5,7 @@
 //! gone; only then may the mapping be used again.
 
 use super::attr::{Attr, DEFAULT_GUARD, DEFAULT_STACK, EXPLICIT_SCHED};
-use super::{cleanup, key, robust, spare};
+use super::{cancel, cleanup, key, robust, spare};
 use crate::door::__libc_clone;
 use crate::lock::{Shared, futex_wait, futex_wait_until, futex_wake};
 use crate::tcb::{self, Pthread};
@@ -159,6 +159,8 @@ unsafe extern "C" fn run(t: *mut c_void) -> ! {
 pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
     let t = tcb::this();
     (*t).result = result;
+    // What runs now runs to its end.
+    cancel::disable(t);
     cleanup::run_handlers(t);
     cleanup::run_hooks(t);
     key::run_destructors(t);
