@@ -16,6 +16,7 @@ crate::harness::tests![
     a_barrier_may_go_right_after_its_last_round,
     a_barrier_serves_more_threads_than_it_holds,
     a_barrier_meets_across_processes,
+    a_child_may_destroy_what_only_its_parent_waits_on,
     conditions_and_semaphores_work_across_processes,
     a_time_before_the_epoch_has_passed,
     a_nanosecond_too_many_is_refused,
@@ -227,6 +228,53 @@ fn a_barrier_meets_across_processes() {
         assert_eq!(wait(child), End::Exit(0));
     }
     assert_eq!(serial.load(SeqCst), 50);
+}
+
+fn a_child_may_destroy_what_only_its_parent_waits_on() {
+    // glibc lets the child wait for threads that it does not have.
+    if cfg!(target_env = "gnu") {
+        return;
+    }
+    let page = Page::new(libc::MAP_PRIVATE);
+    assert_eq!(sys!(pthread_mutex_init(page.at(0), null())), 0);
+    assert_eq!(sys!(pthread_cond_init(page.at(1), null())), 0);
+    assert_eq!(sys!(pthread_barrier_init(page.at(2), null(), 2)), 0);
+    let waiters = [AtomicU32::new(0), AtomicU32::new(0)];
+    let note = |i: usize| waiters[i].store(sys!(gettid()) as u32, SeqCst);
+    let go = AtomicU32::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            note(0);
+            sys!(pthread_mutex_lock(page.at(0)));
+            while go.load(SeqCst) == 0 {
+                sys!(pthread_cond_wait(page.at(1), page.at(0)));
+            }
+            sys!(pthread_mutex_unlock(page.at(0)));
+        });
+        scope.spawn(|| {
+            note(1);
+            sys!(pthread_barrier_wait(page.at(2)));
+        });
+        for waiter in &waiters {
+            until("it waits", || {
+                let tid = waiter.load(SeqCst) as i32;
+                tid != 0 && is_thread_asleep(std::process::id() as i32, tid)
+            });
+        }
+        let end = end_of(|| {
+            // Instead of for ever.
+            sys!(alarm(20));
+            let condition = sys!(pthread_cond_destroy(page.at(1)));
+            let barrier = sys!(pthread_barrier_destroy(page.at(2)));
+            i32::from((condition, barrier) != (0, 0))
+        });
+        assert_eq!(end, End::Exit(0));
+        go.store(1, SeqCst);
+        sys!(pthread_mutex_lock(page.at(0)));
+        sys!(pthread_cond_signal(page.at(1)));
+        sys!(pthread_mutex_unlock(page.at(0)));
+        sys!(pthread_barrier_wait(page.at(2)));
+    });
 }
 
 fn shared_counter() -> &'static AtomicU32 {
