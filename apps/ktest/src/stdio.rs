@@ -22,6 +22,7 @@ crate::harness::tests![
     an_interrupted_write_is_an_error,
     ungetc_reads_nothing,
     pushed_back_characters_come_first,
+    what_is_pushed_back_before_the_start_is_dropped,
     appending_is_known_of_a_descriptor,
     reopening_changes_file_and_mode,
     fwrite_counts_what_went_out,
@@ -286,6 +287,26 @@ fn pushed_back_characters_come_first() {
     assert_eq!(sys!(feof(file)), 0);
     assert_eq!(sys!(fgetc(file)), c_int::from(b'y'));
     close(file);
+}
+
+fn what_is_pushed_back_before_the_start_is_dropped() {
+    std::fs::write("text", "abc").expect("a directory");
+    for reads in [false, true] {
+        for flushes in [false, true] {
+            let file = open_c("text", c"r");
+            if reads {
+                assert_eq!(sys!(fgetc(file)), c_int::from(b'a'));
+                assert_eq!(sys!(ungetc(c_int::from(b'a'), file)), c_int::from(b'a'));
+            }
+            assert_eq!(sys!(ungetc(c_int::from(b'z'), file)), c_int::from(b'z'));
+            // glibc's `fflush` fails here.
+            if flushes && cfg!(target_env = "musl") {
+                assert_eq!(sys!(fflush(file)), 0);
+                expect_line(file, c"abc");
+            }
+            close(file);
+        }
+    }
 }
 
 fn appending_is_known_of_a_descriptor() {

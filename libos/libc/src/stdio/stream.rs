@@ -165,7 +165,11 @@ impl Stream {
         if self.mode == Mode::Reading {
             if self.at < self.end {
                 let ahead = self.at as i64 - self.end as i64;
-                let r = door!(lseek, self.fd, ahead, libc::SEEK_CUR);
+                let mut r = door!(lseek, self.fd, ahead, libc::SEEK_CUR);
+                if r == -(libc::EINVAL as isize) {
+                    // More was put back than there is before this place.
+                    r = door!(lseek, self.fd, 0usize, libc::SEEK_SET);
+                }
                 if r < 0 {
                     return Err(-r as c_int);
                 }
