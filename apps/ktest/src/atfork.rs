@@ -4,6 +4,8 @@ use crate::more;
 use crate::pthreads::Who;
 use crate::support::*;
 use libc::{c_int, c_void};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -18,6 +20,7 @@ crate::harness::tests![
     a_thread_goes_on_in_its_child_and_can_be_joined,
     the_bare_fork_has_its_own_number: Native,
     a_child_may_use_a_file_that_was_locked,
+    a_child_of_a_fork_in_the_midst_of_a_message_has_messages,
 ];
 
 static ORDER: AtomicU32 = AtomicU32::new(0);
@@ -268,4 +271,32 @@ fn a_child_may_use_a_file_that_was_locked() {
     more::funlockfile(file);
     assert_eq!(sys!(fclose(file)), 0);
     assert_eq!(std::fs::read("text").expect("written"), b"by the child\n");
+}
+
+fn a_child_of_a_fork_in_the_midst_of_a_message_has_messages() {
+    let (_reader, mut full) = pipe_with(libc::O_NONBLOCK);
+    while full.write(&[0; 4096]).is_ok() {}
+    ok(sys!(fcntl(full.as_raw_fd(), libc::F_SETFL, 0)));
+    ok(sys!(dup2(full.as_raw_fd(), 2)));
+    let writer: &AtomicU32 = shared();
+    thread::spawn(|| {
+        writer.store(sys!(gettid()) as u32, SeqCst);
+        sys!(perror(c"to nobody".as_ptr()));
+    });
+    until("it waits for room", || {
+        let tid = writer.load(SeqCst) as i32;
+        tid != 0 && is_thread_asleep(std::process::id() as i32, tid)
+    });
+    let (mut reader, message) = pipe();
+    let end = end_of(|| {
+        ok(sys!(dup2(message.as_raw_fd(), 2)));
+        more::set_errno(libc::ENOENT);
+        sys!(perror(c"to the parent".as_ptr()));
+        0
+    });
+    assert_eq!(end, End::Exit(0));
+    drop(message);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("a message");
+    assert_eq!(text, "to the parent: No such file or directory\n");
 }

@@ -218,6 +218,7 @@ pub unsafe fn after_fork_child(parent: c_int) {
         } else {
             owner.store(0, Relaxed);
             (*f).depth.set(0);
+            (*f).stream.end_at_once();
         }
     };
     for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {

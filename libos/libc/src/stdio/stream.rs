@@ -44,6 +44,8 @@ pub struct Stream {
     /// `UNGET + room` bytes; what is read or to be written lies in `at..end`.
     pub buf: *mut u8,
     room: usize,
+    /// The stream's own buffer and its room while `at_once` lends it another one.
+    aside: Option<(*mut u8, usize)>,
     pub at: usize,
     pub end: usize,
     /// The process behind it, of `popen`.
@@ -64,6 +66,7 @@ impl Stream {
             own_buf: false,
             buf: null_mut(),
             room: 0,
+            aside: None,
             at: 0,
             end: 0,
             pid: 0,
@@ -256,17 +259,25 @@ impl Stream {
             return (body(self), true);
         }
         let mut buffer = [0u8; UNGET + ONE_WRITE];
-        let (buf, room) = (self.buf, self.room);
+        self.aside = Some((self.buf, self.room));
         self.clear();
         self.mode = Mode::Writing;
         self.buffering = Buffering::Full;
         (self.buf, self.room) = (buffer.as_mut_ptr(), ONE_WRITE);
         let result = body(self);
         let ok = self.write_waiting();
-        self.clear();
-        self.buffering = Buffering::None;
-        (self.buf, self.room) = (buf, room);
+        self.end_at_once();
         (result, ok)
+    }
+
+    /// Takes the lent buffer away; also in the child of a fork, from a stream that another thread was writing to at once.
+    pub fn end_at_once(&mut self) {
+        if let Some((buf, room)) = self.aside {
+            self.clear();
+            self.buffering = Buffering::None;
+            (self.buf, self.room) = (buf, room);
+            self.aside = None;
+        }
     }
 
     /// Makes the buffer one to read from.
