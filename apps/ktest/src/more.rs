@@ -8,11 +8,18 @@ use libc::{
 unsafe extern "C" {
     #[link_name = "stdin"]
     static mut STDIN: *mut FILE;
+    #[link_name = "stdout"]
+    static mut STDOUT: *mut FILE;
 }
 
 pub fn stdin() -> *mut FILE {
     // SAFETY: nobody changes it.
     unsafe { STDIN }
+}
+
+pub fn stdout() -> *mut FILE {
+    // SAFETY: nobody changes it.
+    unsafe { STDOUT }
 }
 
 pub fn set_errno(error: c_int) {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 crate::harness::tests![
     lines_come_back_as_written,
@@ -33,6 +34,7 @@ crate::harness::tests![
     line_buffers_go_out_at_newlines,
     everything_goes_out_at_exit,
     locks_of_files_nest_and_exclude,
+    who_holds_standard_output_keeps_nobody_from_reading,
     a_commands_output_is_a_file,
     temporary_files_are_nameless,
 ];
@@ -474,10 +476,12 @@ fn everything_goes_out_at_exit() {
     assert_eq!(contents("one") + &contents("two"), "onetwo");
 }
 
+/// A file for several threads.
+struct Handle(*mut FILE);
+// SAFETY: C's files are made for threads.
+unsafe impl Sync for Handle {}
+
 fn locks_of_files_nest_and_exclude() {
-    struct Handle(*mut FILE);
-    // SAFETY: C's files are made for threads.
-    unsafe impl Sync for Handle {}
     let handle = Handle(open_c("text", c"w"));
     let handle = &handle;
     flockfile(handle.0);
@@ -507,6 +511,29 @@ fn locks_of_files_nest_and_exclude() {
         text.lines()
             .all(|line| line.len() == 10 && line.matches(&line[..1]).count() == 10)
     );
+}
+
+fn who_holds_standard_output_keeps_nobody_from_reading() {
+    let (reader, mut writer) = pipe();
+    writer.write_all(b"answer\n").expect("room in the pipe");
+    ok(sys!(dup2(reader.as_raw_fd(), 0)));
+    let output = &Handle(more::stdout());
+    assert_eq!(sys!(setvbuf(output.0, null_mut(), libc::_IOLBF, 0)), 0);
+    let nowhere = open("/dev/null", libc::O_WRONLY, 0);
+    ok(sys!(dup2(nowhere.as_raw_fd(), 1)));
+    let steps = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            flockfile({ output }.0);
+            put(output.0, c"a prompt");
+            steps.store(1, SeqCst);
+            until("the answer is read", || steps.load(SeqCst) == 2);
+            funlockfile(output.0);
+        });
+        until("it is held", || steps.load(SeqCst) == 1);
+        expect_line(more::stdin(), c"answer\n");
+        steps.store(2, SeqCst);
+    });
 }
 
 fn a_commands_output_is_a_file() {

@@ -111,6 +111,16 @@ pub unsafe extern "C" fn funlockfile(f: *mut File) {
 /// Runs `body` with the file locked.
 pub unsafe fn locked<R>(f: *mut File, body: impl FnOnce(&mut Stream) -> R) -> R {
     flockfile(f);
+    with(f, body)
+}
+
+/// The same, unless another thread has the file locked.
+unsafe fn try_locked<R>(f: *mut File, body: impl FnOnce(&mut Stream) -> R) -> Option<R> {
+    if take(f) { Some(with(f, body)) } else { None }
+}
+
+/// Runs `body` with the file, which the caller has just locked, and unlocks it.
+unsafe fn with<R>(f: *mut File, body: impl FnOnce(&mut Stream) -> R) -> R {
     let stream = &mut (*f).stream;
     let r = body(stream);
     let holds = match stream.mode {
@@ -168,13 +178,14 @@ pub unsafe extern "C" fn fflush(f: *mut File) -> c_int {
     if ok { 0 } else { -1 }
 }
 
-/// A prompt without a newline must be seen before the answer is waited for.
+/// A prompt without a newline must be seen before the answer is waited for. Whoever has standard output locked may be waiting
+/// for what the reader has locked, so it is not waited for.
 pub fn flush_prompt() {
     // SAFETY: a static file.
     unsafe {
         let f = &raw mut STDOUT;
         if (*f).holds.load(Relaxed) == OUTPUT {
-            locked(f, |f| f.buffering != Buffering::Line || f.flush());
+            try_locked(f, |f| f.buffering != Buffering::Line || f.flush());
         }
     }
 }
