@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 
 crate::harness::tests![
     lines_come_back_as_written,
@@ -35,6 +35,8 @@ crate::harness::tests![
     everything_goes_out_at_exit,
     locks_of_files_nest_and_exclude,
     who_holds_standard_output_keeps_nobody_from_reading,
+    a_file_that_is_held_keeps_nobody_from_opening_others,
+    files_are_opened_and_closed_while_all_are_flushed,
     a_commands_output_is_a_file,
     temporary_files_are_nameless,
 ];
@@ -533,6 +535,66 @@ fn who_holds_standard_output_keeps_nobody_from_reading() {
         until("it is held", || steps.load(SeqCst) == 1);
         expect_line(more::stdin(), c"answer\n");
         steps.store(2, SeqCst);
+    });
+}
+
+fn a_file_that_is_held_keeps_nobody_from_opening_others() {
+    // glibc has its list of files locked while it waits for one.
+    if cfg!(target_env = "gnu") {
+        return;
+    }
+    let file = &Handle(open_c("text", c"w"));
+    let (steps, flusher) = (AtomicU32::new(0), AtomicI32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = { file }.0;
+            flockfile(file);
+            put(file, c"one");
+            steps.store(1, SeqCst);
+            until("others wait for it", || {
+                let tid = flusher.load(SeqCst);
+                tid != 0 && is_thread_asleep(std::process::id() as i32, tid)
+            });
+            close(open_c("other", c"w"));
+            steps.store(2, SeqCst);
+            put(file, c" two");
+            funlockfile(file);
+        });
+        scope.spawn(|| {
+            until("it is held", || steps.load(SeqCst) == 1);
+            flusher.store(sys!(gettid()), SeqCst);
+            assert_eq!(sys!(fflush(null_mut())), 0);
+            assert_eq!(contents("text"), "one two");
+        });
+        until("another was opened", || steps.load(SeqCst) == 2);
+    });
+    close(file.0);
+}
+
+fn files_are_opened_and_closed_while_all_are_flushed() {
+    let writers = AtomicU32::new(3);
+    std::thread::scope(|scope| {
+        for n in 0..3 {
+            let writers = &writers;
+            scope.spawn(move || {
+                let name = format!("text{n}");
+                for round in 0..1000 {
+                    let file = open_c(&name, c"w");
+                    put(file, c"one ");
+                    put(file, c"two");
+                    close(file);
+                    assert_eq!(contents(&name), "one two", "round {round}");
+                }
+                writers.fetch_sub(1, SeqCst);
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while writers.load(SeqCst) > 0 {
+                    assert_eq!(sys!(fflush(null_mut())), 0);
+                }
+            });
+        }
     });
 }
 

@@ -19,6 +19,10 @@ pub struct File {
     /// that somebody reads.
     holds: AtomicU8,
     is_static: bool,
+    /// How many are about to flush it, for which they may have to wait; it outlives them even when it is closed. The lock of
+    /// the list is these two's.
+    flushers: u32,
+    is_closed: bool,
     previous: *mut File,
     next: *mut File,
 }
@@ -30,6 +34,8 @@ const fn file(fd: c_int, buffering: Buffering, is_static: bool) -> File {
         depth: Cell::new(0),
         holds: AtomicU8::new(NOTHING),
         is_static,
+        flushers: 0,
+        is_closed: false,
         previous: null_mut(),
         next: null_mut(),
     }
@@ -149,13 +155,21 @@ pub unsafe fn new(fd: c_int) -> *mut File {
     f
 }
 
-/// Takes a file off the list and frees what is ours.
+/// The end of a file whose stream has been closed.
 pub unsafe fn dispose(f: *mut File) {
-    (*f).stream.set_buffer(null_mut(), 0);
-    if (*f).is_static {
+    if !(*f).is_static {
+        LIST.lock();
+        (*f).is_closed = true;
+        free_unused(f);
+        LIST.unlock();
+    }
+}
+
+/// Takes a closed file off the list, which the caller has locked, and frees it when nobody is about to flush it.
+unsafe fn free_unused(f: *mut File) {
+    if !(*f).is_closed || (*f).flushers > 0 {
         return;
     }
-    LIST.lock();
     if (*f).previous.is_null() {
         OPEN = (*f).next;
     } else {
@@ -164,7 +178,6 @@ pub unsafe fn dispose(f: *mut File) {
     if !(*f).next.is_null() {
         (*(*f).next).previous = (*f).previous;
     }
-    LIST.unlock();
     free(f.cast());
 }
 
@@ -190,32 +203,38 @@ pub fn flush_prompt() {
     }
 }
 
+/// Makes a file as if it had no buffer, but for what is read ahead if somebody may be waiting for input at this moment.
+unsafe fn settle(f: *mut File) -> bool {
+    match (*f).holds.load(Relaxed) {
+        OUTPUT => locked(f, |f| f.flush()),
+        INPUT => try_locked(f, |f| f.flush()).unwrap_or(true),
+        _ => true,
+    }
+}
+
 /// All files' waiting output, and standard input's place. True if it all went out.
 pub fn flush_all() -> bool {
-    // SAFETY: the list's files live until `dispose`, which takes the same lock.
+    // SAFETY: the list's files live as long as `free_unused` finds them in use, and it changes the list under its lock.
     unsafe {
-        let mut ok = true;
-        let mut flush = |f: *mut File| {
-            if (*f).holds.load(Relaxed) == OUTPUT {
-                ok &= locked(f, |f| f.flush());
-            }
-        };
-        flush(&raw mut STDOUT);
-        flush(&raw mut STDERR);
+        let mut ok = settle(&raw mut STDOUT) & settle(&raw mut STDERR);
         LIST.lock();
         let mut f = OPEN;
         while !f.is_null() {
-            flush(f);
+            // Whoever has the file locked may open or close another one before he gives it up.
+            (*f).flushers += 1;
+            LIST.unlock();
+            if (*f).holds.load(Relaxed) == OUTPUT {
+                ok &= settle(f);
+            }
+            LIST.lock();
+            let done = f;
             f = (*f).next;
+            // A child that a handler has forked meanwhile begins at 0.
+            (*done).flushers = (*done).flushers.saturating_sub(1);
+            free_unused(done);
         }
         LIST.unlock();
-        // Somebody may be waiting for input at this moment.
-        let f = &raw mut STDIN;
-        if (*f).holds.load(Relaxed) == INPUT && take(f) {
-            ok &= (*f).stream.flush();
-            funlockfile(f);
-        }
-        ok
+        ok & settle(&raw mut STDIN)
     }
 }
 
@@ -231,6 +250,7 @@ pub unsafe fn after_fork_child(parent: c_int) {
             (*f).depth.set(0);
             (*f).stream.end_at_once();
         }
+        (*f).flushers = 0;
     };
     for f in [&raw mut STDIN, &raw mut STDOUT, &raw mut STDERR] {
         adopt(f);

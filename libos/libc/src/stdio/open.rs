@@ -128,7 +128,11 @@ pub unsafe extern "C" fn freopen(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fclose(f: *mut File) -> c_int {
-    let (ok, fd) = locked(f, |f| (f.flush(), f.fd));
+    let (ok, fd) = locked(f, |f| {
+        let ok = f.flush();
+        f.set_buffer(null_mut(), 0);
+        (ok, f.fd)
+    });
     dispose(f);
     let r = cvt_int(door!(close, fd));
     if ok { r } else { EOF }
