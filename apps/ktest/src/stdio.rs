@@ -33,6 +33,7 @@ crate::harness::tests![
     messages_are_one_write,
     line_buffers_go_out_at_newlines,
     everything_goes_out_at_exit,
+    what_was_read_ahead_goes_back_at_exit,
     locks_of_files_nest_and_exclude,
     who_holds_standard_output_keeps_nobody_from_reading,
     a_file_that_is_held_keeps_nobody_from_opening_others,
@@ -476,6 +477,17 @@ fn everything_goes_out_at_exit() {
     });
     assert_eq!(wait(child), End::Exit(0));
     assert_eq!(contents("one") + &contents("two"), "onetwo");
+}
+
+fn what_was_read_ahead_goes_back_at_exit() {
+    std::fs::write("text", "one\ntwo\n").expect("a directory");
+    let fd = ok(try_open("text", libc::O_RDONLY, 0));
+    let child = spawn(|| {
+        expect_line(on_descriptor(fd, c"r"), c"one\n");
+        sys!(exit(0))
+    });
+    assert_eq!(wait(child), End::Exit(0));
+    assert_eq!(ok(sys!(lseek(fd, 0, libc::SEEK_CUR))), 4);
 }
 
 /// A file for several threads.

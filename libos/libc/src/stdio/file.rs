@@ -212,7 +212,7 @@ unsafe fn settle(f: *mut File) -> bool {
     }
 }
 
-/// All files' waiting output, and standard input's place. True if it all went out.
+/// All files' waiting output, and the places of those that are read. True if it all went out.
 pub fn flush_all() -> bool {
     // SAFETY: the list's files live as long as `free_unused` finds them in use, and it changes the list under its lock.
     unsafe {
@@ -223,9 +223,7 @@ pub fn flush_all() -> bool {
             // Whoever has the file locked may open or close another one before he gives it up.
             (*f).flushers += 1;
             LIST.unlock();
-            if (*f).holds.load(Relaxed) == OUTPUT {
-                ok &= settle(f);
-            }
+            ok &= settle(f);
             LIST.lock();
             let done = f;
             f = (*f).next;
