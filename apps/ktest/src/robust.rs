@@ -16,6 +16,7 @@ crate::harness::tests![
     a_thread_that_ends_leaves_its_mutex_to_the_next,
     who_waits_is_woken_by_the_death,
     all_that_a_thread_holds_is_released,
+    a_detached_thread_leaves_its_mutexes_however_many_have_ended,
     a_killed_process_leaves_its_mutex_to_the_next,
     an_exec_leaves_the_mutex_to_the_next,
     a_mended_mutex_is_as_new,
@@ -247,6 +248,41 @@ fn all_that_a_thread_holds_is_released() {
         let expected = [0, EOWNERDEAD][expected];
         assert_eq!(lock(page.at(i)), expected, "mutex {i}");
     }
+}
+
+/// A library may keep the stacks of some ended threads; any other goes with its thread, and the list of its mutexes on it.
+fn a_detached_thread_leaves_its_mutexes_however_many_have_ended() {
+    let page: &Page = Box::leak(Box::new(Page::new(libc::MAP_PRIVATE)));
+    for i in 0..3 {
+        robust(page, i, libc::PTHREAD_MUTEX_NORMAL, i == 2);
+    }
+    let (holder, waiter, go): (&AtomicU32, &AtomicU32, &AtomicU32) = (shared(), shared(), shared());
+    let others: Vec<_> = (0..40)
+        .map(|_| thread::spawn(|| until("they may end", || holder.load(SeqCst) != 0)))
+        .collect();
+    // Nobody joins it.
+    thread::spawn(|| {
+        (0..3).for_each(|i| assert_eq!(lock(page.at(i)), 0));
+        holder.store(1, SeqCst);
+        until("it may end", || go.load(SeqCst) == 1);
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            until("they are held", || holder.load(SeqCst) == 1);
+            waiter.store(tid() as u32, SeqCst);
+            assert_eq!(lock(page.at(0)), EOWNERDEAD);
+            waiter.store(0, SeqCst);
+        });
+        for other in others {
+            other.join().expect("no panic");
+        }
+        until("it is there", || waiter.load(SeqCst) != 0);
+        until_asleep(std::process::id() as i32, waiter.load(SeqCst) as i32);
+        go.store(1, SeqCst);
+        until("it is woken", || waiter.load(SeqCst) == 0);
+    });
+    assert_eq!(lock(page.at(1)), EOWNERDEAD);
+    assert_eq!(lock(page.at(2)), EOWNERDEAD);
 }
 
 fn a_killed_process_leaves_its_mutex_to_the_next() {

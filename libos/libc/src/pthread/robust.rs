@@ -44,6 +44,39 @@ unsafe fn held() -> *const Held {
     held
 }
 
+/// Gives the caller's mutexes to the next ones, as the kernel does at a thread's end, who no longer finds the list then.
+pub unsafe fn end_list() {
+    let held = &raw const (*tcb::this()).held;
+    if (*held).first.get().is_null() {
+        return;
+    }
+    loop {
+        let links = (*held).first.get();
+        if links == held.cast() {
+            break;
+        }
+        let m = links.byte_sub(offset_of!(Mutex, links)).cast::<Mutex>();
+        // Read before it is given up: whoever takes it next may end its life.
+        let (word, shared) = (&raw const (*m).word, (*m).shared);
+        (*held).announce(m);
+        (*held).remove(links);
+        let mut now = (*word).load(Relaxed);
+        while let Err(found) = (*word).compare_exchange(
+            now,
+            now & FUTEX_WAITERS | FUTEX_OWNER_DIED,
+            Release,
+            Relaxed,
+        ) {
+            now = found;
+        }
+        if now & FUTEX_WAITERS != 0 {
+            futex_wake_in(word, 1, shared);
+        }
+        (*held).settle();
+    }
+    door!(set_robust_list, 0usize, size_of::<Held>());
+}
+
 /// In the child of a fork: what the parent's thread holds is not the child's, and the kernel has forgotten the list.
 pub unsafe fn after_fork_child() {
     let held = &raw mut (*tcb::this()).held;

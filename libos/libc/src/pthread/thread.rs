@@ -183,7 +183,8 @@ pub unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
         // Its block and stack stay; a join on it waits for `tid`.
         door!(set_tid_address, (*t).tid.as_ptr());
     } else if unmaps_itself {
-        // The kernel must not clear `tid` in what is gone.
+        // The kernel must not look for mutexes, nor clear `tid`, in what is gone.
+        robust::end_list();
         door!(set_tid_address, 0usize);
         __libc_unmap_exit((*t).map, (*t).map_len);
     }
