@@ -5,6 +5,7 @@
 use super::file::File;
 use super::inode::Inode;
 use super::types::OpenFlags;
+use crate::base::sync::SpinLockGuard;
 use crate::base::{Errno, Result, SpinLock};
 use crate::process::Pid;
 use crate::process::wait::WaitQueue;
@@ -53,6 +54,42 @@ struct Locked {
     locks: Vec<Lock>,
 }
 
+impl Locked {
+    /// Whether `owner` may have more locks. A change takes one lock apart at most, and adds one.
+    fn has_room(&mut self, owner: Owner) -> bool {
+        let mine = self.locks.iter().filter(|l| l.owner == owner);
+        mine.count() < MOST && self.locks.try_reserve(3).is_ok()
+    }
+}
+
+/// Whom somebody waits for, each once.
+struct Reached {
+    owners: [Owner; CIRCLE_MAX],
+    count: usize,
+}
+
+impl Reached {
+    /// Nobody. Of the places that are not used yet it does not matter whose they are.
+    fn new(any: Owner) -> Self {
+        Reached {
+            owners: [any; CIRCLE_MAX],
+            count: 0,
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<&Owner> {
+        self.owners[..self.count].get(at)
+    }
+
+    /// Adds `owner`, unless there is no place for one more.
+    fn add(&mut self, owner: Owner) {
+        if self.count < CIRCLE_MAX && !self.owners[..self.count].contains(&owner) {
+            self.owners[self.count] = owner;
+            self.count += 1;
+        }
+    }
+}
+
 struct Table {
     /// By inode address.
     by_inode: BTreeMap<usize, Locked>,
@@ -69,8 +106,10 @@ static LOCKED: AtomicUsize = AtomicUsize::new(0);
 /// Woken whenever a lock goes.
 static RELEASED: WaitQueue = WaitQueue::new();
 
-/// Locks that one file may have; every look goes through all of them.
+/// Locks that one owner may have on one file; every look goes through those of all owners.
 const MOST: usize = 4096;
+/// Looks at what an owner waits for that the search for a circle makes (Linux's `MAX_DEADLK_ITERATIONS`), and owners it remembers.
+const CIRCLE_MAX: usize = 10;
 /// The last byte of a file, wherever that will be: the largest offset.
 pub const END: u64 = i64::MAX as u64;
 
@@ -99,13 +138,15 @@ impl Lock {
     }
 }
 
-/// Takes `start..=end` out of what `owner` holds.
-fn carve(locks: &mut Vec<Lock>, owner: Owner, start: u64, end: u64) {
+/// Takes `start..=end` out of what `owner` holds. Whether there was anything to take.
+fn carve(locks: &mut Vec<Lock>, owner: Owner, start: u64, end: u64) -> bool {
     let mut rest = Vec::new();
+    let mut taken = false;
     locks.retain_mut(|l| {
         if l.owner != owner || l.end < start || l.start > end {
             return true;
         }
+        taken = true;
         if l.start < start {
             rest.push(Lock {
                 end: start - 1,
@@ -121,6 +162,7 @@ fn carve(locks: &mut Vec<Lock>, owner: Owner, start: u64, end: u64) {
         false
     });
     locks.append(&mut rest);
+    taken
 }
 
 /// Adds `lock`, joined with neighbours of the same kind and owner.
@@ -152,19 +194,24 @@ impl Table {
     }
 
     /// Whether the process that wants the lock would wait for itself: whether any of those whom it waits for does, by way of any of
-    /// its threads.
+    /// its threads. A circle of many is not found: everybody who wants a lock waits for this search.
     fn closes_circle(&self, key: usize, wanted: &Lock) -> bool {
-        let mut reached: Vec<Owner> = self.in_the_way(key, wanted).map(|l| l.owner).collect();
-        let mut at = 0;
+        let mut reached = Reached::new(wanted.owner);
+        for holder in self.in_the_way(key, wanted) {
+            reached.add(holder.owner);
+        }
+        let (mut at, mut looks) = (0, 0);
         while let Some(&owner) = reached.get(at) {
-            if owner == wanted.owner {
-                return true;
-            }
             for (key, lock) in self.waiting.iter().filter(|(_, l)| l.owner == owner) {
+                if looks == CIRCLE_MAX {
+                    return false;
+                }
+                looks += 1;
                 for holder in self.in_the_way(*key, lock) {
-                    if !reached.contains(&holder.owner) {
-                        reached.push(holder.owner);
+                    if holder.owner == wanted.owner {
+                        return true;
                     }
+                    reached.add(holder.owner);
                 }
             }
             at += 1;
@@ -172,8 +219,15 @@ impl Table {
         false
     }
 
-    /// What is locked of the file. `ENOLCK` if it has as many locks as it may, as a change could make more.
-    fn of(&mut self, inode: &Arc<dyn Inode>) -> Result<&mut Vec<Lock>> {
+    /// Remembers that somebody sleeps for a lock.
+    fn note(&mut self, waiter: (usize, Lock)) -> Result<()> {
+        self.waiting.try_reserve(1).map_err(|_| Errno::ENOLCK)?;
+        self.waiting.push(waiter);
+        Ok(())
+    }
+
+    /// What is locked of the file. `ENOLCK` if `owner` has as many locks of it as it may, as a change could make more.
+    fn of(&mut self, inode: &Arc<dyn Inode>, owner: Owner) -> Result<&mut Vec<Lock>> {
         let locked = self.by_inode.entry(key(inode)).or_insert_with(|| {
             LOCKED.fetch_add(1, Ordering::Relaxed);
             Locked {
@@ -181,9 +235,7 @@ impl Table {
                 locks: Vec::new(),
             }
         });
-        // A change takes one lock apart at most, and adds one.
-        let room = locked.locks.try_reserve(3).is_ok() && !crate::memory::frames::is_scarce();
-        if locked.locks.len() >= MOST || !room {
+        if !locked.has_room(owner) || crate::memory::frames::is_scarce() {
             return Err(Errno::ENOLCK);
         }
         Ok(&mut locked.locks)
@@ -215,8 +267,11 @@ pub fn set(inode: &Arc<dyn Inode>, wanted: Lock, patience: Patience) -> Result<(
             if table.closes_circle(waiter.0, &wanted) {
                 return Some(Err(Errno::EDEADLK));
             }
-            if !core::mem::replace(&mut noted, true) {
-                table.waiting.push(waiter);
+            if !noted {
+                if let Err(e) = table.note(waiter) {
+                    return Some(Err(e));
+                }
+                noted = true;
             }
             None
         }
@@ -238,7 +293,7 @@ pub fn set(inode: &Arc<dyn Inode>, wanted: Lock, patience: Patience) -> Result<(
 fn try_set(inode: &Arc<dyn Inode>, wanted: &Lock) -> Result<bool> {
     let mut released = false;
     let mut table = TABLE.lock();
-    let locks = match table.of(inode) {
+    let locks = match table.of(inode, wanted.owner) {
         Ok(locks) => locks,
         Err(e) => {
             let gone = table.tidy(key(inode));
@@ -252,19 +307,16 @@ fn try_set(inode: &Arc<dyn Inode>, wanted: &Lock) -> Result<bool> {
             return Ok(true);
         }
         // One that is to be changed is given up first: others who want the same do not wait for it.
-        let before = locks.len();
-        carve(locks, wanted.owner, 0, END);
-        released = locks.len() < before;
+        released = carve(locks, wanted.owner, 0, END);
     }
     let free = !locks.iter().any(|l| l.conflicts(wanted));
     if free {
-        carve(locks, wanted.owner, wanted.start, wanted.end);
+        // An exclusive lock may become a shared one.
+        released |= carve(locks, wanted.owner, wanted.start, wanted.end);
         add(locks, *wanted);
-        // An exclusive lock may have become a shared one.
-        released = true;
     }
     drop(table);
-    // Who has got nothing and given nothing wakes nobody: it may be on that queue itself.
+    // Who has given nothing wakes nobody: it may be on that queue itself.
     if released {
         RELEASED.wake_all();
     }
@@ -273,30 +325,34 @@ fn try_set(inode: &Arc<dyn Inode>, wanted: &Lock) -> Result<bool> {
 
 /// As [`unset`], on behalf of a program: `ENOLCK` if what is left might be too many pieces.
 pub fn unset_part(inode: &Arc<dyn Inode>, owner: Owner, start: u64, end: u64) -> Result<()> {
-    let full = |l: &mut Locked| l.locks.len() >= MOST || l.locks.try_reserve(2).is_err();
     let mut table = TABLE.lock();
-    if (start, end) != (0, END) && table.by_inode.get_mut(&key(inode)).is_some_and(full) {
+    let locked = table.by_inode.get_mut(&key(inode));
+    if (start, end) != (0, END) && locked.is_some_and(|l| !l.has_room(owner)) {
         return Err(Errno::ENOLCK);
     }
-    drop(table);
-    unset(inode, owner, start, end);
+    release(table, key(inode), owner, start, end);
     Ok(())
 }
 
 /// Gives back `start..=end` of what `owner` holds.
 pub fn unset(inode: &Arc<dyn Inode>, owner: Owner, start: u64, end: u64) {
-    if !any() {
+    if any() {
+        release(TABLE.lock(), key(inode), owner, start, end);
+    }
+}
+
+/// Gives back a part of a file's locks, and wakes who waits for some if there was anything to give.
+fn release(mut table: SpinLockGuard<'_, Table>, key: usize, owner: Owner, start: u64, end: u64) {
+    let Some(locked) = table.by_inode.get_mut(&key) else {
         return;
-    }
-    let mut table = TABLE.lock();
-    let key = key(inode);
-    if let Some(locked) = table.by_inode.get_mut(&key) {
-        carve(&mut locked.locks, owner, start, end);
-    }
+    };
+    let released = carve(&mut locked.locks, owner, start, end);
     let gone = table.tidy(key);
     drop(table);
     drop(gone);
-    RELEASED.wake_all();
+    if released {
+        RELEASED.wake_all();
+    }
 }
 
 /// A descriptor of the process is closed: its record locks on the file go, whichever descriptor set them.
@@ -356,7 +412,9 @@ mod tests {
     fn unlocking_the_middle_leaves_both_ends() {
         let mut locks = Vec::new();
         add(&mut locks, lock(1, Kind::Exclusive, 0, END));
-        carve(&mut locks, Owner::Process(1), 10, 19);
+        assert!(carve(&mut locks, Owner::Process(1), 10, 19));
+        assert!(!carve(&mut locks, Owner::Process(1), 10, 19));
+        assert!(!carve(&mut locks, Owner::Process(2), 0, END));
         locks.sort_by_key(|l| l.start);
         assert_eq!(
             locks,
@@ -414,6 +472,53 @@ mod tests {
         }
         assert!(TABLE.lock().tidy(key).is_none());
         assert_eq!(conflict(&file, &lock(1, Kind::Exclusive, 0, END)), None);
+    }
+
+    fn locked(inode: &Arc<dyn Inode>, locks: impl Iterator<Item = Lock>) -> Locked {
+        Locked {
+            _inode: inode.clone(),
+            locks: locks.collect(),
+        }
+    }
+
+    #[test]
+    fn a_search_for_a_circle_has_an_end() {
+        let w = World::new();
+        let file = w.touch("f").inode().clone();
+        let byte = |pid, n: Pid| lock(pid, Kind::Exclusive, n as u64, n as u64);
+        let last = CIRCLE_MAX as Pid + 1;
+        // Each waits for the next.
+        let held = locked(&file, (0..=last).map(|n| byte(n, n)));
+        let table = Table {
+            by_inode: [(0, held)].into(),
+            waiting: (0..last).map(|n| (0, byte(n, n + 1))).collect(),
+        };
+        assert!(table.closes_circle(0, &byte(last, 2)));
+        assert!(!table.closes_circle(0, &byte(last, 0)));
+    }
+
+    #[test]
+    fn a_holder_of_many_locks_is_one_owner() {
+        let w = World::new();
+        let file = w.touch("f").inode().clone();
+        let many = (0..1000).map(|n| lock(1, Kind::Shared, 2 * n, 2 * n));
+        let other = lock(2, Kind::Shared, 1, 1);
+        let mine = lock(3, Kind::Exclusive, 5000, 5000);
+        let table = Table {
+            by_inode: [(0, locked(&file, many.chain([other, mine])))].into(),
+            waiting: [(0, lock(2, Kind::Exclusive, 5000, 5000))].into(),
+        };
+        assert!(table.closes_circle(0, &lock(3, Kind::Exclusive, 0, END)));
+    }
+
+    #[test]
+    fn locks_are_counted_for_each_owner() {
+        let w = World::new();
+        let file = w.touch("f").inode().clone();
+        let many = (0..MOST as u64).map(|n| lock(1, Kind::Shared, 2 * n, 2 * n));
+        let mut full = locked(&file, many);
+        assert!(!full.has_room(Owner::Process(1)));
+        assert!(full.has_room(Owner::Process(2)));
     }
 
     #[test]
