@@ -190,11 +190,12 @@ pub fn open_node(name: &str, flags: OpenFlags) -> Result<Arc<File>> {
 
 /// Major numbers and names of the drivers, as `/proc/devices` lists them.
 pub fn drivers() -> Vec<(u32, String)> {
-    let mut list: Vec<_> = CHAR_DEVICES
-        .lock()
-        .iter()
-        .map(|(dev, r)| (dev.major, r.driver.clone()))
-        .collect();
-    list.dedup_by_key(|d| d.0);
+    let mut list: Vec<(u32, String)> = Vec::new();
+    // There may be thousands of terminals, and few drivers.
+    for (dev, registered) in CHAR_DEVICES.lock().iter() {
+        if list.last().is_none_or(|(major, _)| *major != dev.major) {
+            list.push((dev.major, registered.driver.clone()));
+        }
+    }
     list
 }
