@@ -1,6 +1,5 @@
 //! What the VFS asks of an inode in memory.
 
-use super::INODE;
 use super::file::Contents;
 use super::node::{Body, RamInode, marker};
 use crate::base::{Errno, PAGE_SIZE, Result};
@@ -19,8 +18,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-/// Hard links that one inode may have.
-const LINK_MAX: u32 = 65000;
 const DAY: i64 = 24 * 60 * 60;
 
 fn as_ram(inode: &Arc<dyn Inode>) -> Result<Arc<RamInode>> {
@@ -151,25 +148,13 @@ impl Inode for RamInode {
 
     fn link(&self, name: Hashed<'_>, target: &Arc<dyn Inode>) -> Result<()> {
         let target = as_ram(target)?;
-        let links = {
-            let attr = target.attr.lock();
-            if attr.nlink >= LINK_MAX {
-                return Err(Errno::EMLINK);
-            }
-            if attr.nlink == 0 && !attr.linkable {
-                return Err(Errno::ENOENT);
-            }
-            attr.nlink
-        };
-        let cost = if links == 0 { 0 } else { INODE };
-        self.fs.take(cost)?;
+        target.link_up()?;
         let inserted = self.dir()?.lock().insert(name, target.clone());
         if inserted.is_err() {
-            self.fs.give_back(cost);
+            target.link_down();
             return inserted;
         }
         target.attr.lock().linkable = false;
-        target.relink(1);
         self.touch();
         Ok(())
     }

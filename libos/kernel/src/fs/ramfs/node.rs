@@ -14,6 +14,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Hard links that one inode may have.
+const LINK_MAX: u32 = 65000;
+
 pub enum Body {
     File(Contents),
     Dir(SpinLock<Dir>),
@@ -266,14 +269,36 @@ impl RamInode {
         ))
     }
 
+    /// Counts a name that is about to be given, and takes what it costs. In one step: others link and unlink it elsewhere meanwhile.
+    pub(super) fn link_up(&self) -> Result<()> {
+        let now = Timespec::now();
+        let mut attr = self.attr.lock();
+        match attr.nlink {
+            LINK_MAX.. => return Err(Errno::EMLINK),
+            0 if !attr.linkable => return Err(Errno::ENOENT),
+            // The name that an inode has anyway.
+            0 => {}
+            _ => self.fs.take(INODE)?,
+        }
+        attr.nlink += 1;
+        attr.ctime = now;
+        Ok(())
+    }
+
+    /// A name is gone, or was not given after all.
+    pub(super) fn link_down(&self) {
+        if self.relink(-1) > 0 {
+            self.fs.give_back(INODE);
+        }
+    }
+
     /// Takes the links of what has just left the directory: a directory also had its own `.` and its parent's `..`.
     pub(super) fn unlinked(&self, victim: &RamInode) {
         if victim.kind() == FileType::Directory {
             victim.relink(-2);
             self.attr.lock().nlink -= 1;
-        } else if victim.relink(-1) > 0 {
-            // It was a name more than the one that an inode has anyway.
-            self.fs.give_back(INODE);
+        } else {
+            victim.link_down();
         }
     }
 }

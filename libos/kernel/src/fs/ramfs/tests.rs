@@ -377,6 +377,51 @@ fn attributes_and_names_are_paid_for() {
 }
 
 #[test]
+fn names_given_and_taken_at_once_are_all_paid_for() {
+    const ROUNDS: usize = 3000;
+    let fs = limited(100, 100);
+    let dirs = [dir(&fs, b"a"), dir(&fs, b"b")];
+    let root = fs.root_dir();
+    let free = || fs.stat().unwrap().files_free;
+    let before = free();
+    for _ in 0..ROUNDS {
+        let unnamed = root.tmpfile(&new(NewKind::File), true).unwrap();
+        let start = std::sync::Barrier::new(dirs.len());
+        std::thread::scope(|s| {
+            for dir in &dirs {
+                s.spawn(|| {
+                    start.wait();
+                    // It may have had its name and lost it by then.
+                    if dir.link(Hashed::new(b"f"), &unnamed).is_ok() {
+                        dir.unlink(Hashed::new(b"f")).unwrap();
+                    }
+                });
+            }
+        });
+        drop(unnamed);
+    }
+    assert_eq!(free(), before);
+}
+
+#[test]
+fn a_name_that_is_not_given_costs_nothing() {
+    let fs = limited(100, 100);
+    let root = fs.root_dir();
+    file(&fs, b"taken");
+    let free = || fs.stat().unwrap().files_free;
+    let unnamed = root.tmpfile(&new(NewKind::File), true).unwrap();
+    let before = free();
+    let taken = root.link(Hashed::new(b"taken"), &unnamed);
+    assert_eq!(taken, Err(Errno::EEXIST));
+    assert_eq!(unnamed.metadata().unwrap().nlink, 0);
+    root.link(Hashed::new(b"f"), &unnamed).unwrap();
+    assert_eq!(free(), before);
+    root.unlink(Hashed::new(b"f")).unwrap();
+    let gone = root.link(Hashed::new(b"f"), &unnamed);
+    assert_eq!((gone, free()), (Err(Errno::ENOENT), before));
+}
+
+#[test]
 fn as_many_attributes_as_can_be_listed_can_be_set() {
     let fs = limited(100, 1000);
     let f = file(&fs, b"f");
