@@ -1,6 +1,7 @@
 //! Who runs: niceness, fairness towards those that sleep, affinity, work that moves to idle cores.
 
 use crate::support::*;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ crate::harness::tests![
     niceness_is_checked_and_told: Native,
     sleepers_are_not_starved: Native,
     a_shell_among_spinners_answers: Native,
+    a_long_read_shares_its_core: Native,
     affinity_holds: Native,
     affinity_of_another_process_moves_it: Native,
     affinity_is_inherited: Native,
@@ -184,6 +186,42 @@ fn a_shell_among_spinners_answers() {
         "{:?}",
         start.elapsed()
     );
+}
+
+fn a_long_read_shares_its_core() {
+    const PIECE: usize = 1 << 20;
+    const NAPS: u32 = 20;
+    let f = open("f", libc::O_RDWR | libc::O_CREAT, 0o600);
+    f.set_len(1 << 30).expect("it is all hole");
+    let mut piece = vec![0u8; PIECE];
+    // The same memory again and again.
+    let to = libc::iovec {
+        iov_base: piece.as_mut_ptr().cast(),
+        iov_len: PIECE,
+    };
+    let pieces = vec![to; 1 << 10];
+    let read_all = || {
+        let fd = f.as_raw_fd();
+        ok(sys!(preadv(fd, pieces.as_ptr(), pieces.len() as i32, 0)))
+    };
+    only(0, cores()[0]);
+    read_all();
+    let start = Instant::now();
+    assert_eq!(read_all(), 1 << 30);
+    let call = start.elapsed();
+    let reader = spawn(|| {
+        loop {
+            read_all();
+        }
+    });
+    let start = Instant::now();
+    for _ in 0..NAPS {
+        sleep_ms(1);
+    }
+    let naps = start.elapsed();
+    ok(sys!(kill(reader, libc::SIGKILL)));
+    wait(reader);
+    assert!(naps < call * NAPS / 2, "{naps:?}, a call {call:?}");
 }
 
 fn affinity_holds() {

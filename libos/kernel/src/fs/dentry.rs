@@ -8,6 +8,7 @@ use super::notify::{self, Event};
 use super::sleep_lock::SleepLock;
 use super::types::{Hashed, Name, hash_name};
 use crate::base::{Result, SpinLock};
+use crate::process::scheduler;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -190,8 +191,13 @@ impl Dentry {
     /// Empties the cache below `self`, of which nobody has anything: parent and child refer to each other, so an unmounted tree
     /// must be taken apart.
     pub fn dissolve(self: &Arc<Self>) {
+        /// Names that go before others may have the core.
+        const BATCH: u64 = 256;
         let mut at = self.clone();
-        loop {
+        for step in 1u64.. {
+            if step.is_multiple_of(BATCH) {
+                scheduler::give_way();
+            }
             let child = at.children.lock().pop();
             at = match (child, at.parent()) {
                 (Some(child), _) => {

@@ -2,6 +2,7 @@
 
 use super::file::File;
 use crate::base::{Errno, Result, SpinLock};
+use crate::process::scheduler;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
@@ -30,6 +31,9 @@ struct Slot {
 const PIECE: usize = 1 << 16;
 /// A program may not have more descriptors than this, whatever its limit (`fs.nr_open`).
 pub const MOST: usize = 1 << 20;
+
+/// Descriptors that are looked at before others may have the table.
+const LOOKED_AT: usize = 4096;
 
 #[derive(Default)]
 pub(crate) struct Slots {
@@ -216,10 +220,11 @@ impl FdTable {
         loop {
             let mut batch = [const { None }; 16];
             let mut taken = 0;
-            {
+            let more = {
                 let mut inner = self.inner.lock();
                 let end = last.saturating_add(1).min(inner.len());
-                while next < end && taken < batch.len() {
+                let pause = end.min(next.saturating_add(LOOKED_AT));
+                while next < pause && taken < batch.len() {
                     let slot = inner.get_mut(next);
                     if let Some(slot) = slot.and_then(|s| s.take_if(|s| which(s.on_exec))) {
                         batch[taken] = Some(slot);
@@ -228,13 +233,15 @@ impl FdTable {
                     }
                     next += 1;
                 }
-            }
+                next < end
+            };
             for slot in batch[..taken].iter_mut().filter_map(Option::take) {
                 super::close_file(slot.file);
             }
-            if taken < batch.len() {
+            if !more {
                 return;
             }
+            scheduler::give_way();
         }
     }
 

@@ -4,10 +4,12 @@
 //! was added or removed meanwhile; a hash table over them finds names. Nothing in it is in one piece, nor moves when there are many.
 
 use super::RamInode;
+use super::file::BATCH;
 use crate::base::{Errno, Result};
 use crate::fs::name_table::NameTable;
 use crate::fs::radix::Radix;
 use crate::fs::types::{Hashed, Name, hash_name};
+use crate::process::scheduler;
 use alloc::sync::Arc;
 
 struct Entry {
@@ -146,7 +148,10 @@ impl Dir {
     /// as deep as it is. The way back up lies in the directories themselves.
     pub fn take_apart(self) {
         let mut dir = self;
-        loop {
+        for step in 1u64.. {
+            if step.is_multiple_of(BATCH as u64) {
+                scheduler::give_way();
+            }
             if let Some(mut inode) = dir.pop() {
                 if let Some(below) = own_dir(&mut inode) {
                     let rest = core::mem::replace(&mut dir, core::mem::take(below));

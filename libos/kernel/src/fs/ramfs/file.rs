@@ -9,6 +9,7 @@ use crate::fs::inode::{MappedFor, WriteAt};
 use crate::fs::radix::Radix;
 use crate::fs::sleep_lock::SleepLock;
 use crate::memory::frames::{self, Frame, Piece};
+use crate::process::scheduler;
 use crate::user::Buffer;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -50,6 +51,18 @@ enum Page {
     Frame(Frame),
     Packed(&'static [u8]),
     Hole,
+}
+
+/// Pages that are copied, looked at, made or dropped before others may have the locks and the core.
+pub(super) const BATCH: usize = 256;
+
+/// In a copy that began at `offset` and has got to `at`, which is not its end: after each batch of pages, lets others have the core.
+/// Whether the caller is dying, and nobody will look at the rest.
+#[inline]
+fn gives_up(offset: u64, at: u64) -> bool {
+    let (last, _) = split(at - 1);
+    let pages = last - (offset >> PAGE_SHIFT) + 1;
+    pages.is_multiple_of(BATCH as u64) && split(at).1 == 0 && scheduler::give_way()
 }
 
 pub(super) fn split(offset: u64) -> (u64, usize) {
@@ -128,6 +141,9 @@ impl Contents {
                 Err(e) if at == offset => return Err(e),
                 Err(_) => break,
             }
+            if at < end && gives_up(offset, at) {
+                break;
+            }
         }
         Ok(at.saturating_sub(offset) as usize)
     }
@@ -175,6 +191,9 @@ impl Contents {
                 Ok(n) => at += n as u64,
                 Err(e) if at == offset => return Err(e),
                 Err(_) => break,
+            }
+            if at < end && gives_up(offset, at) {
+                break;
             }
         }
         self.size.fetch_max(at, Ordering::Release);
@@ -303,8 +322,19 @@ impl Contents {
     pub fn clear(&mut self) -> usize {
         let tree = &mut self.data.get_mut().tree;
         let count = tree.count();
-        tree.remove(0, u64::MAX, usize::MAX, &mut drop);
+        empty(tree);
         count
+    }
+}
+
+/// Drops all pages, some at a time.
+pub(super) fn empty(tree: &mut PageTree) {
+    let mut next = Some(0);
+    while let Some(at) = next {
+        next = tree.remove(at, u64::MAX, BATCH, &mut drop);
+        if next.is_some() {
+            scheduler::give_way();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::dir::Dir;
 use super::file::Contents;
 use super::xattrs::Xattrs;
 use super::{INODE, RamFs, Shared};
+use crate::base::sync::may_sleep;
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::fifo::FifoSlot;
 use crate::fs::inode::{Access, Inode, NewInode, NewKind};
@@ -89,7 +90,9 @@ pub struct RamInode {
 }
 
 impl Drop for RamInode {
+    /// It may be long until all of it is gone: nobody lets go of a file with a spinlock held.
     fn drop(&mut self) {
+        may_sleep();
         let xattrs = self.xattrs.get_mut().as_ref().map_or(0, |x| x.cost());
         self.fs.give_back(self.body.cost() + xattrs);
         match &mut self.body {

@@ -1,14 +1,12 @@
 //! The size of a regular file in memory and the pages it takes: cutting, reserving, punching holes, finding them.
 
 use super::Shared;
-use super::file::{Contents, PageTree, SIZE_MAX, seal, split};
+use super::file::{BATCH, Contents, PageTree, SIZE_MAX, empty, seal, split};
 use crate::base::{Errno, PAGE_SHIFT, PAGE_SIZE, Result};
 use crate::fs::inode::{Allocate, SeekFor};
 use crate::memory::frames;
+use crate::process::scheduler;
 use core::sync::atomic::Ordering;
-
-/// Pages that are looked at, or dropped, before others may have the lock.
-const BATCH: usize = 1024;
 
 impl Contents {
     /// Sets the size. `gone` is called if anything may be cut off, before anything can be added again.
@@ -87,17 +85,17 @@ impl Contents {
         fs.charge(holes)?;
         // All pages are there before the first is put in its place: what has been mapped and written to meanwhile is not taken back.
         let mut spare = PageTree::new();
-        for n in 0..holes as u64 {
-            match frames::alloc_zeroed() {
-                Ok(frame) => spare.insert(n, frame),
-                Err(e) => {
-                    fs.refund(holes);
-                    return Err(e);
-                }
-            }
+        if let Err(e) = fill(&mut spare, holes) {
+            empty(&mut spare);
+            fs.refund(holes);
+            return Err(e);
         }
         let mut left = holes;
         for index in from..to {
+            // The dying finish this: it is not for them alone, and the longer half is done.
+            if (index - from) % BATCH as u64 == BATCH as u64 - 1 {
+                scheduler::give_way();
+            }
             let mut data = self.data.lock();
             if data.tree.get(index).is_none()
                 && data.packed_page(index).is_none()
@@ -108,6 +106,7 @@ impl Contents {
             }
         }
         // A page fault on a mapping of the file was faster.
+        empty(&mut spare);
         fs.refund(left);
         Ok(())
     }
@@ -129,6 +128,7 @@ impl Contents {
                 None
             });
             at = next.unwrap_or(to);
+            scheduler::give_way();
         }
         count
     }
@@ -143,6 +143,9 @@ impl Contents {
                 count += 1;
             });
             fs.refund(count);
+            if next.is_some() {
+                scheduler::give_way();
+            }
         }
     }
 
@@ -225,4 +228,15 @@ impl Contents {
             }
         }
     }
+}
+
+/// Puts `count` new pages into `spare`. `EINTR` for the dying, who are told nothing any more.
+fn fill(spare: &mut PageTree, count: usize) -> Result<()> {
+    for n in 0..count {
+        spare.insert(n as u64, frames::alloc_zeroed()?);
+        if n % BATCH == BATCH - 1 && scheduler::give_way() {
+            return Err(Errno::EINTR);
+        }
+    }
+    Ok(())
 }
