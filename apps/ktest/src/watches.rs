@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::thread;
 
 use crate::support::*;
 
@@ -19,6 +20,7 @@ crate::harness::tests![
     unlinked_children_are_told_unless_excluded,
     masks_are_added_and_replaced,
     an_opened_and_emptied_file_is_modified,
+    a_watch_added_while_its_instance_is_closed_ends_with_it,
     instances_are_limited,
     events_are_read_whole,
     a_full_queue_says_so_and_is_read: Native,
@@ -328,6 +330,34 @@ fn an_opened_and_emptied_file_is_modified() {
     let f = i.watch("f", libc::IN_MODIFY);
     drop(open("f", libc::O_WRONLY | libc::O_TRUNC, 0));
     assert_eq!(i.told(), [told(f, libc::IN_MODIFY, "")]);
+}
+
+fn a_watch_added_while_its_instance_is_closed_ends_with_it() {
+    fs::create_dir("m").expect("a new directory");
+    ok(sys!(mount(
+        c"none".as_ptr(),
+        c"m".as_ptr(),
+        c"tmpfs".as_ptr(),
+        0,
+        c"nr_inodes=10".as_ptr().cast()
+    )));
+    let free = || {
+        let mut about: libc::statfs = zeroed();
+        ok(sys!(statfs(c"m".as_ptr(), &mut about)));
+        about.f_ffree
+    };
+    let before = free();
+    for _ in 0..500 {
+        fs::write("m/f", "").expect("room for one");
+        let fd = Instance::new().0.into_raw_fd();
+        let closer = thread::spawn(move || sys!(close(fd)));
+        sys!(inotify_add_watch(fd, c"m/f".as_ptr(), libc::IN_OPEN));
+        ok(closer.join().expect("it ends"));
+        fs::remove_file("m/f").expect("it is there");
+    }
+    // A watch keeps what it watches.
+    until("nothing is left", || free() == before);
+    ok(sys!(umount2(c"m".as_ptr(), 0)));
 }
 
 fn instances_are_limited() {

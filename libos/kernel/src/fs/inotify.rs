@@ -144,6 +144,11 @@ impl Inotify {
         }
     }
 
+    /// Whether there is such a watch still.
+    pub fn has(&self, wd: i32) -> bool {
+        self.state.lock().watches.contains_key(&wd)
+    }
+
     /// Stops a watch.
     pub fn remove(&self, wd: i32) -> Result<()> {
         let inode = self.state.lock().end(wd).ok_or(Errno::EINVAL)?;
@@ -373,6 +378,25 @@ mod tests {
         let last = [told(wd, Event::ATTRIB, b""), told(wd, Event::IGNORED, b"")];
         assert_eq!(events(&instance), last);
         assert_ne!(watch(&instance, &w.cwd, Event::ATTRIB), wd);
+    }
+
+    #[test]
+    fn a_watch_that_is_ending_is_not_taken_for_a_new_one() {
+        let w = World::new();
+        let instance = Inotify::new(5).unwrap();
+        let inode = w.cwd.inode();
+        let old = watch(&instance, &w.cwd, Event::CREATE);
+        // Another core is between the two steps of ending it.
+        instance.state.lock().end(old).unwrap();
+        let new = watch(&instance, &w.cwd, Event::CREATE);
+        instance.ended(inode, old);
+        assert_ne!(new, old);
+        w.touch("f");
+        let all = [
+            told(old, Event::IGNORED, b""),
+            told(new, Event::CREATE, b"f"),
+        ];
+        assert_eq!(events(&instance), all);
     }
 
     #[test]

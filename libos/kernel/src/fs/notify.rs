@@ -79,8 +79,9 @@ pub fn watch(
     let mut table = TABLE.lock();
     let watches = table.get_mut(&key(inode));
     let known = watches.and_then(|all| {
+        // One that is just ending is of no use any more.
         all.iter_mut()
-            .find(|w| w.instance.as_ptr() == Arc::as_ptr(instance))
+            .find(|w| w.instance.as_ptr() == Arc::as_ptr(instance) && instance.has(w.wd))
     });
     if let Some(known) = known {
         match again {

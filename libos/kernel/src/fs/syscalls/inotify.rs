@@ -30,13 +30,16 @@ pub fn sys_inotify_init1(flags: u32) -> Result<usize> {
     Ok(caller::files().insert(file, on_exec)? as usize)
 }
 
-fn instance(fd: i32) -> Result<Arc<Inotify>> {
-    let any: Arc<dyn Any + Send + Sync> = caller::file(fd)?.ops().ok_or(Errno::EINVAL)?.clone();
-    any.downcast().map_err(|_| Errno::EINVAL)
+/// The instance, and the open file whose end is the end of its watches: it is kept for as long as watches may be added.
+fn instance(fd: i32) -> Result<(Arc<File>, Arc<Inotify>)> {
+    let file = caller::file(fd)?;
+    let any: Arc<dyn Any + Send + Sync> = file.ops().ok_or(Errno::EINVAL)?.clone();
+    let instance = any.downcast().map_err(|_| Errno::EINVAL)?;
+    Ok((file, instance))
 }
 
 pub fn sys_inotify_add_watch(fd: i32, path: UserPtr<u8>, mask: u32) -> Result<usize> {
-    let instance = instance(fd)?;
+    let (_file, instance) = instance(fd)?;
     let events = Event::from_bits_truncate(mask) & Event::ASKABLE;
     if !events.intersects(Event::WATCHABLE) || mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0
     {
@@ -62,6 +65,7 @@ pub fn sys_inotify_add_watch(fd: i32, path: UserPtr<u8>, mask: u32) -> Result<us
 }
 
 pub fn sys_inotify_rm_watch(fd: i32, wd: i32) -> Result<usize> {
-    instance(fd)?.remove(wd)?;
+    let (_file, instance) = instance(fd)?;
+    instance.remove(wd)?;
     Ok(0)
 }
