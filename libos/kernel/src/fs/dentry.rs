@@ -85,12 +85,14 @@ impl Dentry {
         })
     }
 
-    pub fn name(&self) -> Name {
-        self.place.lock().name.clone()
-    }
-
     pub fn parent(&self) -> Option<Arc<Dentry>> {
         self.place.lock().parent.clone()
+    }
+
+    /// Name and directory, which belong together: a rename changes both.
+    pub fn place(&self) -> (Name, Option<Arc<Dentry>>) {
+        let place = self.place.lock();
+        (place.name.clone(), place.parent.clone())
     }
 
     pub fn is_unlinked(&self) -> bool {

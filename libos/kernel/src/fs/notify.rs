@@ -149,12 +149,11 @@ pub fn on_path(path: &Path, event: Event) {
         return;
     }
     let event = marked(path.inode(), event);
-    if let Some(parent) = path.dentry.parent() {
+    if let (name, Some(parent)) = path.dentry.place() {
         let spared = match path.dentry.is_unlinked() {
             true => Event::EXCL_UNLINK,
             false => Event::empty(),
         };
-        let name = path.dentry.name();
         tell(&parent.inode, name.as_bytes(), event, 0, spared);
     }
     tell(path.inode(), b"", event, 0, Event::empty());

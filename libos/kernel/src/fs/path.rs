@@ -76,8 +76,8 @@ impl Backwards {
 
     /// The name of `dentry` in its directory, which is returned; of what is in none, its name alone, which is all there is.
     fn step(&mut self, dentry: &Dentry) -> Result<Option<Arc<Dentry>>> {
-        let parent = dentry.parent();
-        self.push(dentry.name().as_bytes())?;
+        let (name, parent) = dentry.place();
+        self.push(name.as_bytes())?;
         if parent.is_some() {
             self.push(b"/")?;
         }
