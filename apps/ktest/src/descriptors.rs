@@ -144,6 +144,8 @@ fn everything_on_a_closed_one_is_ebadf() {
     fails(sys!(fcntl(77, libc::F_GETFD)), libc::EBADF);
     fails(sys!(ioctl(77, libc::FIONREAD, at)), libc::EBADF);
     fails(sys!(flock(77, libc::LOCK_SH)), libc::EBADF);
+    let (end, _other) = pipe();
+    fails(sys!(flock(end.as_raw_fd(), 0x10)), libc::EINVAL);
     fails(sys!(openat(77, c"x".as_ptr(), 0)), libc::EBADF);
     fails(sys!(pread(77, at.cast(), 1, 0)), libc::EBADF);
     let mut about: libc::stat = zeroed();

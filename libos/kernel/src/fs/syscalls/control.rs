@@ -234,6 +234,12 @@ const LOCK_NB: u32 = 4;
 const LOCK_UN: u32 = 8;
 
 pub fn sys_flock(fd: i32, operation: u32) -> Result<usize> {
+    let kind = match operation & !LOCK_NB {
+        LOCK_SH => Some(Kind::Shared),
+        LOCK_EX => Some(Kind::Exclusive),
+        LOCK_UN => None,
+        _ => return Err(Errno::EINVAL),
+    };
     let file = caller::file(fd)?;
     file.check_not_path()?;
     let Some(inode) = file.inode() else {
@@ -241,14 +247,9 @@ pub fn sys_flock(fd: i32, operation: u32) -> Result<usize> {
         return Ok(0);
     };
     let owner = Owner::Flock(locks::file_key(&file));
-    let kind = match operation & !LOCK_NB {
-        LOCK_SH => Kind::Shared,
-        LOCK_EX => Kind::Exclusive,
-        LOCK_UN => {
-            locks::unset(inode, owner, 0, locks::END);
-            return Ok(0);
-        }
-        _ => return Err(Errno::EINVAL),
+    let Some(kind) = kind else {
+        locks::unset(inode, owner, 0, locks::END);
+        return Ok(0);
     };
     let patience = if operation & LOCK_NB != 0 {
         Patience::Try
