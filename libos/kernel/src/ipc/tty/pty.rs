@@ -155,18 +155,10 @@ impl Master {
         let master = Arc::new(Master { number, tty, link });
         let slave = master.tty.clone();
         let name = master.slave_name();
-        devfs::register_char(
-            &name,
-            dev,
-            0o620,
-            Arc::new(move |_, flags| slave.open(flags)),
-        )?;
+        devfs::register_driver(&name, dev, Arc::new(move |_, flags| slave.open(flags)));
+        // The node belongs to whoever opens the master, from the start: others look at it.
         let creds = current().process().creds();
-        if creds.fsuid != 0 {
-            // The node belongs to whoever opened the master.
-            devfs::remove_node(&name);
-            devfs::add_node(&name, dev, 0o620, creds.fsuid, creds.fsgid)?;
-        }
+        devfs::add_node(&name, dev, 0o620, creds.fsuid, creds.fsgid)?;
         Ok(master)
     }
 
