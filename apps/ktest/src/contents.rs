@@ -93,6 +93,14 @@ fn the_size_limit_forbids_growth_only() {
         fails(sys!(truncate(c"f".as_ptr(), 3001)), libc::EFBIG);
         ok(sys!(fallocate(fd, 0, 0, 3000)));
         fails(sys!(fallocate(fd, 0, 0, 3001)), libc::EFBIG);
+        // In a file system in memory also where the size stays.
+        let fd = ok(sys!(memfd_create(c"f".as_ptr(), 0)));
+        ok(sys!(fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 1000)));
+        fails(
+            sys!(fallocate(fd, libc::FALLOC_FL_KEEP_SIZE, 0, 1001)),
+            libc::EFBIG,
+        );
+        let fd = f.as_raw_fd();
         fails(
             sys!(pwrite(fd, c"x".as_ptr().cast(), 1, 1000)) as i32,
             libc::EFBIG,
@@ -212,6 +220,9 @@ fn sealed_files_do_not_grow() {
     f.write_all_at(b"content", 0).expect("room");
     ok(sys!(fcntl(fd, libc::F_ADD_SEALS, libc::F_SEAL_GROW)));
     fails(sys!(fallocate(fd, 0, 0, 100)), libc::EPERM);
+    let keep = libc::FALLOC_FL_KEEP_SIZE;
+    fails(sys!(fallocate(fd, keep, 0, 100)), libc::EPERM);
+    ok(sys!(fallocate(fd, keep, 0, 7)));
     // Nothing of what was refused has been done; not everywhere is there such a call.
     assert_eq!(sys!(fallocate(fd, libc::FALLOC_FL_ZERO_RANGE, 0, 100)), -1);
     let mut text = String::new();

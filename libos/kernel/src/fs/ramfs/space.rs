@@ -55,8 +55,8 @@ impl Contents {
             .ok_or(Errno::EFBIG)?;
         let _changing = self.changing.lock();
         let seals = self.seals();
-        let grows = matches!(how, Allocate::Extend | Allocate::ZeroRange) && end > self.size();
-        if grows && seals & seal::GROW != 0 {
+        let past_the_end = how != Allocate::PunchHole && end > self.size();
+        if past_the_end && seals & seal::GROW != 0 {
             return Err(Errno::EPERM);
         }
         if !matches!(how, Allocate::Extend | Allocate::KeepSize) {
@@ -69,7 +69,7 @@ impl Contents {
         if how != Allocate::PunchHole {
             self.populate(fs, offset >> PAGE_SHIFT, end.div_ceil(PAGE_SIZE as u64))?;
         }
-        if grows {
+        if past_the_end && matches!(how, Allocate::Extend | Allocate::ZeroRange) {
             self.size.store(end, Ordering::Release);
         }
         Ok(())

@@ -62,10 +62,8 @@ pub fn sys_fallocate(fd: i32, mode: u32, offset: i64, len: i64) -> Result<usize>
         _ => return Err(Errno::ENODEV),
     };
     let limit = caller::file_size_limit();
-    if matches!(how, Allocate::Extend | Allocate::ZeroRange)
-        && end > limit
-        && end > inode.metadata()?.size
-    {
+    // As on Linux, also where the size stays.
+    if how != Allocate::PunchHole && end > limit && end > inode.metadata()?.size {
         caller::over_file_size_limit(limit);
         return Err(Errno::EFBIG);
     }
