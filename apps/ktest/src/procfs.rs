@@ -24,6 +24,7 @@ crate::harness::tests![
     stat_counts_time_and_processes,
     proc_is_not_writable,
     missing_processes_are_enoent,
+    directories_of_a_dead_process_are_empty: Native,
     uname_and_hostname,
     sysinfo_agrees_with_meminfo: Native,
 ];
@@ -361,6 +362,35 @@ fn missing_processes_are_enoent() {
         libc::ENOENT,
     );
     fails(try_open("/proc/01/stat", libc::O_RDONLY, 0), libc::ENOENT);
+}
+
+fn directories_of_a_dead_process_are_empty() {
+    let child = spawn(|| {
+        loop {
+            sys!(pause());
+        }
+    });
+    let thread = format!("/task/{child}");
+    let expected = [
+        ("", libc::ESRCH),
+        ("/fd", libc::ENOENT),
+        ("/fdinfo", libc::ESRCH),
+        ("/task", libc::ESRCH),
+        (thread.as_str(), libc::ENOENT),
+    ];
+    let places = expected.map(|(below, _)| {
+        let path = format!("/proc/{child}{below}");
+        open(&path, libc::O_RDONLY | libc::O_DIRECTORY, 0)
+    });
+    ok(sys!(kill(child, libc::SIGKILL)));
+    wait(child);
+    for (place, (_, error)) in places.iter().zip(expected) {
+        for name in ["stat", "0", "nothing"] {
+            let name = c(name);
+            let opened = sys!(openat(place.as_raw_fd(), name.as_ptr(), libc::O_RDONLY));
+            fails(opened, error);
+        }
+    }
 }
 
 fn uname_and_hostname() {

@@ -194,7 +194,7 @@ impl Inode for Node {
         m.perm = self.perm;
         m.block_size = 1024;
         // A process's files are as old as it, the system's as old as the boot.
-        let boot = time::realtime_ns() - time::monotonic_ns();
+        let boot = time::realtime_ns().saturating_sub(time::monotonic_ns());
         let subject = self.who().and_then(|w| w.find().ok());
         let born = Timespec::from_ns(boot + subject.as_ref().map_or(0, Subject::start_ns));
         (m.atime, m.mtime, m.ctime) = (born, born, born);
@@ -221,6 +221,7 @@ impl Inode for Node {
         self
     }
 
+    /// Of a process that is gone Linux says in some of its directories `ESRCH`, in others `ENOENT`.
     fn lookup(&self, name: Hashed<'_>) -> Result<Arc<dyn Inode>> {
         let name = name.bytes;
         match self.what {
@@ -233,7 +234,10 @@ impl Inode for Node {
             }
             What::Table(entries) => find_static(entries, name),
             What::Process(who) => {
-                who.find()?;
+                match who.tid {
+                    None => who.find()?,
+                    Some(_) => who.find_listed()?,
+                };
                 let (i, entry) = tree::process_entries(who)
                     .enumerate()
                     .find(|(_, e)| e.name.as_bytes() == name)
@@ -248,12 +252,16 @@ impl Inode for Node {
                 Ok(node(what, entry.perm, ino))
             }
             What::Tasks(who) => {
+                who.find()?;
                 let tid = parse(name).ok_or(Errno::ENOENT)?;
                 let who = who.thread(tid)?;
                 Ok(node(What::Process(who), 0o555, who.ino(0)))
             }
             What::FdDir(who) | What::FdInfoDir(who) => {
-                let subject = who.find()?;
+                let subject = match self.what {
+                    What::FdDir(_) => who.find_listed()?,
+                    _ => who.find()?,
+                };
                 self.check_private(&subject)?;
                 let fd: i32 = parse(name).ok_or(Errno::ENOENT)?;
                 let file = subject.files().get(fd).map_err(|_| Errno::ENOENT)?;

@@ -44,7 +44,7 @@ impl Who {
         subject.ok_or(Errno::ESRCH)
     }
 
-    /// As [`find`](Self::find), for who lists a directory: one of a process that is gone is one that has been removed.
+    /// As [`find`](Self::find), for who looks into a directory: one of a process that is gone is one that has been removed.
     pub fn find_listed(self) -> Result<Subject> {
         self.find().map_err(|_| Errno::ENOENT)
     }
