@@ -150,16 +150,38 @@ impl Mount {
 
     /// `EROFS` on a read-only mount.
     pub fn check_writable(&self) -> Result<()> {
-        if self.flags().contains(MountFlags::RDONLY) {
+        // Who counts as a writer before must not read flags older than that.
+        let flags = MountFlags::from_bits_retain(self.flags.load(Ordering::SeqCst));
+        if flags.contains(MountFlags::RDONLY) {
             Err(Errno::EROFS)
         } else {
             Ok(())
         }
     }
+
+    /// Keeps the mount from becoming read-only; `EROFS` if it is.
+    pub fn writing(&self) -> Result<Writing<'_>> {
+        self.add_writer();
+        let writing = Writing(self);
+        self.check_writable()?;
+        Ok(writing)
+    }
 }
 
-/// Hangs a file system over the directory (or, for a file root, the file) `at`.
+/// A writer of a mount for as long as it lives.
+pub struct Writing<'a>(&'a Mount);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.drop_writer();
+    }
+}
+
+/// Hangs a file system over the directory (or, for a file root, the file) `at`. `EBUSY` where it hangs there already.
 pub fn mount(sb: Arc<Super>, at: &Path, source: &str, flags: MountFlags) -> Result<Arc<Mount>> {
+    if Arc::ptr_eq(&at.mount.sb, &sb) && Arc::ptr_eq(&at.mount.root, &at.dentry) {
+        return Err(Errno::EBUSY);
+    }
     let root = sb.root.clone();
     attach(Mount::build(sb, root, source, flags), at)
 }

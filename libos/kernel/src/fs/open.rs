@@ -152,12 +152,11 @@ pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File
     if flags.contains(OpenFlags::NOATIME) {
         permission::check_owner(inode.access()?.uid, &scope.creds)?;
     }
-    if truncate {
-        // Programs that are linked in say ETXTBSY here, before anything is lost.
-        inode.truncate(0)?;
-    }
     let file = finish(path, flags)?;
-    if truncate {
+    // What is cut off is lost: by now nothing else can fail.
+    if truncate && let Some(path) = file.path() {
+        let _writing = path.mount.writing()?;
+        path.inode().truncate(0)?;
         file.notify(Event::MODIFY);
     }
     Ok(file)

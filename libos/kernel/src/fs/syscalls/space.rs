@@ -20,7 +20,7 @@ pub fn sys_truncate(path: UserPtr<u8>, size: i64) -> Result<usize> {
         _ => return Err(Errno::EINVAL),
     }
     permission::check(&**path.inode(), &caller::credentials(), WRITE)?;
-    path.mount.check_writable()?;
+    let _writing = path.mount.writing()?;
     truncate_inode(path.inode(), size)?;
     notify::on_path(&path, Event::MODIFY);
     Ok(0)
