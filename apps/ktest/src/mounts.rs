@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::SystemTime;
 
 use crate::support::*;
@@ -14,6 +16,10 @@ crate::harness::tests![
     detaching_takes_what_is_mounted_below_along,
     unmounted_files_give_their_memory_back: Native,
     one_file_system_mounted_twice_is_one,
+    a_file_system_is_not_mounted_on_its_own_root,
+    looking_at_mounts_does_not_keep_them_busy,
+    a_long_path_hides_no_other_mounts,
+    a_remount_that_fails_changes_nothing,
     a_mount_on_proc_shows_or_is_refused,
     nothing_is_mounted_on_what_is_removed,
     a_read_only_mount_has_no_writers,
@@ -198,6 +204,76 @@ fn one_file_system_mounted_twice_is_one() {
     fs::remove_file("m/ktest-again/f").expect("seen by both");
     fs::remove_dir("n/ktest-again").expect("it is empty");
     assert!(!fs::exists("m/ktest-again").expect("a look"));
+}
+
+fn a_file_system_is_not_mounted_on_its_own_root() {
+    fs::create_dir("m").expect("a new directory");
+    ok(try_mount("devtmpfs", "m", 0, ""));
+    let _m = Mounted("m");
+    fails(try_mount("devtmpfs", "m", 0, ""), libc::EBUSY);
+    bind("m", "m");
+    ok(try_unmount("m", 0));
+}
+
+fn looking_at_mounts_does_not_keep_them_busy() {
+    fs::create_dir("m").expect("a new directory");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for path in ["/proc/meminfo", "/proc/self/mounts"] {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    fs::read(path).expect("procfs");
+                    sys!(sync());
+                }
+            });
+        }
+        let busy = (0..1000)
+            .filter(|_| {
+                ok(try_mount("tmpfs", "m", 0, ""));
+                let busy = try_unmount("m", 0) == -1;
+                if busy {
+                    ok(try_unmount("m", libc::MNT_DETACH));
+                }
+                busy
+            })
+            .count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(busy, 0);
+    });
+}
+
+fn a_long_path_hides_no_other_mounts() {
+    let back = File::open(".").expect("a place");
+    let name = "n".repeat(250);
+    for _ in 0..20 {
+        fs::create_dir(&name).expect("a new directory");
+        std::env::set_current_dir(&name).expect("it is there");
+    }
+    fs::create_dir("m").expect("a new directory");
+    ok(try_mount("tmpfs", "m", 0, ""));
+    let tables = ["/proc/self/mounts", "/proc/self/mountinfo"].map(fs::read);
+    ok(try_unmount("m", 0));
+    ok(sys!(fchdir(back.as_raw_fd())));
+    for table in tables {
+        let table = table.expect("procfs");
+        assert!(table.windows(7).any(|w| w == b" /proc "));
+    }
+}
+
+fn a_remount_that_fails_changes_nothing() {
+    let read_only = libc::MS_RDONLY as u64;
+    let change = |flags, data| try_mount("tmpfs", "m", libc::MS_REMOUNT as u64 | flags, data);
+    let _m = tmpfs("m", "size=1m");
+    let writer = File::create("m/f").expect("a new file");
+    fails(change(read_only, "size=2m"), libc::EBUSY);
+    assert_eq!(statfs("m").f_blocks, 256);
+    writer.write_all_at(&[1; 8192], 0).expect("room");
+    drop(writer);
+    fails(change(read_only, "size=4k"), libc::EINVAL);
+    File::create("m/g").expect("it can be written to");
+    ok(change(read_only, "size=2m"));
+    assert_eq!(statfs("m").f_blocks, 512);
 }
 
 fn a_mount_on_proc_shows_or_is_refused() {

@@ -41,11 +41,9 @@ fn identity(inode: &dyn Inode) -> (u64, u64) {
 }
 
 fn name(path: &Path) -> String {
-    // The path of no file that can be opened by it.
-    const TOO_LONG: &str = "//toolong";
     match path::describe(path, &super::root()) {
         Ok(name) => String::from_utf8_lossy(&name.text).into_owned(),
-        Err(_) => TOO_LONG.into(),
+        Err(_) => path::TOO_LONG.into(),
     }
 }
 

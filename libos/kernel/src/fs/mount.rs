@@ -4,6 +4,7 @@ use super::dentry::Dentry;
 use super::inode::FileSystem;
 use super::notify;
 use super::path::Path;
+use super::sleep_lock::SleepLock;
 use crate::base::{Errno, Result, SpinLock};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -68,6 +69,9 @@ pub struct Mount {
 
 /// Every mount, in the order in which they were made. Taken before [`Mount::at`].
 static MOUNTS: SpinLock<Vec<Arc<Mount>>> = SpinLock::new(Vec::new());
+/// Held by who looks at one mount after the other, and by who takes one out of the tree: to be looked at is not to be in use. Taken
+/// before [`MOUNTS`].
+static LOOKING: SleepLock = SleepLock::new();
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 impl Mount {
@@ -255,6 +259,7 @@ pub enum Unmount {
 
 /// Takes a mount out of the tree: that which `which` finds, if any.
 fn detach(mut which: impl FnMut(&Arc<Mount>) -> Result<bool>) -> Result<Option<Arc<Mount>>> {
+    let looking = LOOKING.lock();
     let mut mounts = MOUNTS.lock();
     for (i, mount) in mounts.iter().enumerate() {
         if which(mount)? {
@@ -262,6 +267,7 @@ fn detach(mut which: impl FnMut(&Arc<Mount>) -> Result<bool>) -> Result<Option<A
             mount.attached.store(false, Ordering::Relaxed);
             let place = mount.at.lock().take();
             drop(mounts);
+            drop(looking);
             if let Some(place) = place {
                 place.dentry.mounts.fetch_sub(1, Ordering::Release);
             }
@@ -298,7 +304,14 @@ pub fn unmount(path: Path, how: Unmount) -> Result<()> {
     mount.fs().sync()
 }
 
-/// Every mount, in order.
-pub fn list() -> Vec<Arc<Mount>> {
-    MOUNTS.lock().clone()
+/// Calls `look` for every mount, in order. An unmount waits until that is over.
+pub fn for_each(mut look: impl FnMut(&Arc<Mount>) -> Result<()>) -> Result<()> {
+    let _looking = LOOKING.lock();
+    for place in 0.. {
+        let Some(mount) = MOUNTS.lock().get(place).cloned() else {
+            break;
+        };
+        look(&mount)?;
+    }
+    Ok(())
 }

@@ -38,6 +38,9 @@ impl PartialEq for Path {
     }
 }
 
+/// Stands for a name that is too long: the path of no file that can be opened by it.
+pub const TOO_LONG: &str = "//toolong";
+
 /// The name of a place.
 pub struct Described {
     pub text: Vec<u8>,

@@ -2,9 +2,10 @@
 
 use super::out::{Out, put};
 use super::source::Subject;
-use crate::base::Result;
+use crate::base::{Errno, Result};
 use crate::fs::mount::{self, Mount, MountFlags};
-use crate::fs::path::{Path, describe, root_of};
+use crate::fs::path::{Path, TOO_LONG, describe, root_of};
+use alloc::vec::Vec;
 
 fn mount_options(mount: &Mount, out: &mut Out) {
     let flags = mount.flags();
@@ -29,20 +30,30 @@ fn mount_options(mount: &Mount, out: &mut Out) {
     }
 }
 
+/// A name for a table: one that is too long does not keep the others from being read.
+fn shortened(name: Result<Vec<u8>>) -> Result<Vec<u8>> {
+    match name {
+        Err(Errno::ENAMETOOLONG) => Ok(TOO_LONG.into()),
+        other => other,
+    }
+}
+
 /// Calls `line` for each mount and the place where it hangs, seen from the process's root; what hangs elsewhere is left out.
 fn each(who: &Subject, mut line: impl FnMut(&Mount, &[u8]) -> Result<()>) -> Result<()> {
     let root = who.context().root();
-    for mount in mount::list() {
+    mount::for_each(|mount| {
         let path = Path {
             mount: mount.clone(),
             dentry: mount.root.clone(),
         };
-        let place = describe(&path, &root)?;
-        if place.reached {
-            line(&mount, &place.text)?;
-        }
-    }
-    Ok(())
+        let mut reached = true;
+        let place = describe(&path, &root).map(|place| {
+            reached = place.reached;
+            place.text
+        });
+        let place = shortened(place)?;
+        if reached { line(mount, &place) } else { Ok(()) }
+    })
 }
 
 /// What the file system itself adds.
@@ -71,7 +82,7 @@ pub fn mountinfo(who: &Subject, out: &mut Out) -> Result<()> {
         let parent = mount.covers().map_or(mount.id, |p| p.mount.id);
         let dev = mount.sb.root.inode.metadata()?.dev;
         put!(out, "{} {parent} {}:{} ", mount.id, dev.major, dev.minor);
-        out.escaped(&root_of(mount)?);
+        out.escaped(&shortened(root_of(mount))?);
         out.bytes(b" ");
         out.escaped(place);
         out.bytes(b" ");

@@ -148,7 +148,7 @@ pub fn loadavg(out: &mut Out) -> Result<()> {
 
 pub fn meminfo(out: &mut Out) -> Result<()> {
     let (total, free, committed) = source::memory();
-    let files = shared_memory();
+    let files = shared_memory()?;
     let slab = slab_bytes();
     let used = (total - free).saturating_sub(files + slab);
     let rows = [
@@ -216,15 +216,19 @@ pub fn slabinfo(out: &mut Out) -> Result<()> {
 }
 
 /// Bytes that files in memory take.
-fn shared_memory() -> usize {
+fn shared_memory() -> Result<usize> {
     let mut seen = alloc::vec::Vec::new();
-    for mount in crate::fs::mount::list() {
+    let mut bytes = 0;
+    crate::fs::mount::for_each(|mount| {
         let fs = alloc::sync::Arc::as_ptr(&mount.sb);
-        if mount.fs().name() != "proc" && !seen.iter().any(|(p, _)| *p == fs) {
-            seen.push((fs, mount.fs().used_bytes()));
+        if mount.fs().name() != "proc" && !seen.contains(&fs) {
+            seen.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            seen.push(fs);
+            bytes += mount.fs().used_bytes();
         }
-    }
-    seen.iter().map(|(_, bytes)| bytes).sum()
+        Ok(())
+    })?;
+    Ok(bytes)
 }
 
 pub fn stat(out: &mut Out) -> Result<()> {
@@ -259,7 +263,7 @@ pub fn stat(out: &mut Out) -> Result<()> {
 
 pub fn vmstat(out: &mut Out) -> Result<()> {
     let (total, free, _) = source::memory();
-    let shared = shared_memory() / PAGE_SIZE;
+    let shared = shared_memory()? / PAGE_SIZE;
     put!(out, "nr_free_pages {}\n", free / PAGE_SIZE);
     put!(
         out,

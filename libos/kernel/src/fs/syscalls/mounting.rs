@@ -2,7 +2,7 @@
 
 use super::at::{AT_FDCWD, At, read_path};
 use crate::base::{Errno, PAGE_SIZE, Result};
-use crate::fs::mount::{self, MountFlags, Super, Unmount};
+use crate::fs::mount::{self, Mount, MountFlags, Super, Unmount};
 use crate::fs::ramfs::{Limits, RamFs, UNLIMITED};
 use crate::fs::walk::Follow;
 use crate::fs::{caller, devfs, procfs};
@@ -103,12 +103,12 @@ pub fn sys_mount(
         if !Arc::ptr_eq(&place.dentry, &place.mount.root) {
             return Err(Errno::EINVAL);
         }
-        if flags & MS_BIND == 0
-            && let Some(fs) = place.mount.fs().as_any().downcast_ref::<RamFs>()
-        {
-            fs.set_limits(parse_tmpfs(&data, fs.limits())?.limits)?;
-        }
-        place.mount.set_flags(mount_flags)?;
+        let file_system = place.mount.fs().as_any().downcast_ref::<RamFs>();
+        let change = match file_system.filter(|_| flags & MS_BIND == 0) {
+            Some(fs) => Some((fs, parse_tmpfs(&data, fs.limits())?.limits)),
+            None => None,
+        };
+        remount(&place.mount, mount_flags, change)?;
         return Ok(0);
     }
     if flags & MS_BIND != 0 {
@@ -132,6 +132,24 @@ pub fn sys_mount(
     };
     mount::mount(fs, &place, &source, mount_flags)?;
     Ok(0)
+}
+
+/// New flags, and new limits of the file system: both or neither. Only becoming read-only can fail: it comes first, and being writable
+/// again last.
+fn remount(mount: &Mount, flags: MountFlags, change: Option<(&RamFs, Limits)>) -> Result<()> {
+    let old = mount.flags();
+    if flags.contains(MountFlags::RDONLY) {
+        mount.set_flags(flags)?;
+    }
+    if let Some((fs, limits)) = change
+        && let Err(e) = fs.set_limits(limits)
+    {
+        if flags.contains(MountFlags::RDONLY) {
+            mount.set_flags(old)?;
+        }
+        return Err(e);
+    }
+    mount.set_flags(flags)
 }
 
 const MNT_FORCE: u32 = 1;

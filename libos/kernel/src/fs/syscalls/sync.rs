@@ -4,7 +4,7 @@ use crate::base::{Errno, Result};
 use crate::fs::{caller, mount};
 
 pub fn sys_sync() -> Result<usize> {
-    for mount in mount::list() {
+    mount::for_each(|mount| {
         if let Err(e) = mount.fs().sync() {
             // sync(2) cannot fail; the log is where the error can be seen.
             crate::klog!(
@@ -14,7 +14,8 @@ pub fn sys_sync() -> Result<usize> {
                 mount.fs().name()
             );
         }
-    }
+        Ok(())
+    })?;
     Ok(0)
 }
 
