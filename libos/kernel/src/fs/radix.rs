@@ -185,6 +185,10 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
                 let step = 1u64 << (Self::BITS * (level - 1));
                 let skip = range.start.saturating_sub(base) / step;
                 for (i, child) in node.iter_mut().enumerate().skip(skip as usize) {
+                    // Most are, of a small tree.
+                    if matches!(child, Slot::Empty) {
+                        continue;
+                    }
                     let base = base + i as u64 * step;
                     if base >= range.end {
                         break;
