@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::thread;
 
 use crate::support::*;
@@ -333,6 +334,7 @@ fn an_opened_and_emptied_file_is_modified() {
 }
 
 fn a_watch_added_while_its_instance_is_closed_ends_with_it() {
+    const ROUNDS: usize = 200;
     fs::create_dir("m").expect("a new directory");
     ok(sys!(mount(
         c"none".as_ptr(),
@@ -347,14 +349,29 @@ fn a_watch_added_while_its_instance_is_closed_ends_with_it() {
         about.f_ffree
     };
     let before = free();
-    for _ in 0..500 {
-        fs::write("m/f", "").expect("room for one");
-        let fd = Instance::new().0.into_raw_fd();
-        let closer = thread::spawn(move || sys!(close(fd)));
-        sys!(inotify_add_watch(fd, c"m/f".as_ptr(), libc::IN_OPEN));
-        ok(closer.join().expect("it ends"));
-        fs::remove_file("m/f").expect("it is there");
-    }
+    // It takes a while to follow.
+    let path = c(&format!("m/{}f", "./".repeat(2000)));
+    let next = AtomicI32::new(-1);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                let mut fd = -1;
+                while fd == -1 {
+                    std::hint::spin_loop();
+                    fd = next.swap(-1, SeqCst);
+                }
+                ok(sys!(close(fd)));
+            }
+        });
+        for _ in 0..ROUNDS {
+            fs::write("m/f", "").expect("room for one");
+            let fd = Instance::new().0.into_raw_fd();
+            next.store(fd, SeqCst);
+            sys!(inotify_add_watch(fd, path.as_ptr(), libc::IN_OPEN));
+            until("it is closed", || sys!(fcntl(fd, libc::F_GETFD)) == -1);
+            fs::remove_file("m/f").expect("it is there");
+        }
+    });
     // A watch keeps what it watches.
     until("nothing is left", || free() == before);
     ok(sys!(umount2(c"m".as_ptr(), 0)));
