@@ -14,6 +14,8 @@ crate::harness::tests![
     madvise_populates: Native,
     mremap_shrinks_over_a_border,
     mremap_of_nothing_maps_shared_memory_again: Native,
+    mremap_of_nothing_onto_itself_unmaps_it: Native,
+    program_data_does_not_grow_into_other_memory: Native,
     mremap_of_a_huge_reservation_is_quick: Native,
     a_populating_process_can_be_killed: Native,
     a_fixed_mapping_counts_for_what_it_adds: Native,
@@ -211,6 +213,40 @@ fn mremap_of_nothing_maps_shared_memory_again() {
     let private = map(1);
     assert_eq!(remap(private, 0, 1, libc::MREMAP_MAYMOVE), None);
     assert_eq!(errno(), libc::EINVAL);
+}
+
+fn mremap_of_nothing_onto_itself_unmaps_it() {
+    let memory = map_with(4 * PAGE, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let second = page(memory, 1);
+    let onto = |at: *mut u8, pages: usize| sys!(mremap(at.cast(), 0, pages * PAGE, flags, at));
+    assert_eq!(onto(second, 1), libc::MAP_FAILED);
+    assert_eq!(errno(), libc::EFAULT);
+    assert_eq!(writing(second), End::Signal(libc::SIGSEGV));
+    assert_eq!(writing(memory), End::Exit(0));
+    assert_eq!(writing(page(memory, 2)), End::Exit(0));
+    assert_eq!(onto(page(memory, 2), 2), libc::MAP_FAILED);
+    assert_eq!(errno(), libc::EFAULT);
+    assert_eq!(writing(page(memory, 3)), End::Signal(libc::SIGSEGV));
+}
+
+fn program_data_does_not_grow_into_other_memory() {
+    #[repr(align(4096))]
+    #[allow(dead_code, reason = "it is reached by address")]
+    struct Data([u8; 2 * PAGE]);
+    static mut DATA: Data = Data([1; 2 * PAGE]);
+    const MORE: usize = 16 << 10;
+    let data = (&raw mut DATA).cast::<u8>();
+    assert_eq!(read(data), 1);
+    let end = end_of(|| match remap(data, 1, MORE, libc::MREMAP_MAYMOVE) {
+        None => i32::from(errno() != libc::EFAULT),
+        // Behind the end of the program's file.
+        Some(grown) => i32::from(read(page(grown, MORE - 1))) + 2,
+    });
+    assert!(
+        matches!(end, End::Exit(0) | End::Signal(libc::SIGBUS)),
+        "{end:?}"
+    );
 }
 
 fn mremap_of_a_huge_reservation_is_quick() {

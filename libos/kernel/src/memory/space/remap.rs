@@ -82,6 +82,10 @@ impl AddressSpace {
             return Err(Errno::EFAULT);
         }
         if new_len > old_len {
+            // Behind a program's data lies memory that is not its own.
+            if matches!(area.backing, Backing::Pristine(_)) {
+                return Err(Errno::EFAULT);
+            }
             let more = (new_len - old_len) >> PAGE_SHIFT;
             let data = area.would_be_data(area.protection);
             inner.check_limits(more, data)?;
@@ -105,6 +109,8 @@ impl AddressSpace {
         // Make room, then move the part that stays.
         let target = if fixed {
             self.unmap_locked(inner, to, to + new_len)?;
+            // To map something a second time right where it lies unmaps it.
+            inner.areas.find(old).ok_or(Errno::EFAULT)?;
             to
         } else {
             inner.find_gap(0, new_len)?
