@@ -15,6 +15,7 @@ crate::harness::tests![
     large_files_are_refused_in_time: Native,
     deep_epolls_are_survived: Native,
     many_small_mappings_are_survived: Native,
+    every_other_page_of_memory_is_survived: Native,
     queued_signals_are_survived: Native,
     the_largest_goes_and_the_small_stay: Native,
     who_is_never_to_be_killed_is_not: Native,
@@ -340,6 +341,42 @@ fn many_small_mappings_are_survived() {
         // All of them can be told, or there is no memory for the text.
         let text = std::fs::read_to_string("/proc/self/maps");
         assert!(text.is_err() || text.is_ok_and(|text| text.lines().count() > 5000));
+    });
+}
+
+fn every_other_page_of_memory_is_survived() {
+    survives(|| {
+        let size = (memory() / 10 * 9) as usize;
+        let Some(at) = map(size) else { return };
+        for round in 0..3 {
+            // As much as there is without being killed for it: `MADV_POPULATE_WRITE` stops there.
+            for piece in (0..size).step_by(1 << 20) {
+                let len = (size - piece).min(1 << 20);
+                // SAFETY: inside the mapping.
+                let piece = unsafe { at.add(piece) };
+                if sys!(madvise(piece.cast(), len, libc::MADV_POPULATE_WRITE)) != 0 {
+                    break;
+                }
+            }
+            for page in (round % 2..size >> 12).step_by(2) {
+                // SAFETY: inside the mapping.
+                let page = unsafe { at.add(page << 12) };
+                ok(sys!(madvise(page.cast(), 4096, libc::MADV_DONTNEED)));
+            }
+        }
+        // What the kernel keeps of a file with holes: a node for each of its pages, and one for each node.
+        for _ in 0..200 {
+            let fd = sys!(memfd_create(c"sparse".as_ptr(), 0));
+            if fd == -1 {
+                break;
+            }
+            for page in 0..200_i64 {
+                let offset = page << 30;
+                if sys!(pwrite(fd, c"x".as_ptr().cast(), 1, offset)) != 1 {
+                    return;
+                }
+            }
+        }
     });
 }
 

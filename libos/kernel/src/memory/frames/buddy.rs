@@ -15,6 +15,8 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 pub const MAX_ORDER: usize = 10;
 const BLOCK: usize = PAGE_SIZE << MAX_ORDER;
 const BLOCK_FRAMES: usize = 1 << MAX_ORDER;
+/// Blocks from here on are kept whole for the heap when memory is short: it takes no larger ones for what has no way to fail.
+pub const WHOLE_ORDER: usize = 6;
 
 const MAX_ZONES: usize = 8;
 const MAX_HOLES: usize = 96;
@@ -67,6 +69,10 @@ struct Lists {
     fresh: [usize; MAX_ZONES],
     /// Free frames, on the lists or never used.
     free: usize,
+    /// Those of them that were never used.
+    unused: usize,
+    /// Those on the lists from [`WHOLE_ORDER`] on.
+    whole: usize,
     /// Page ranges inside zones that are not ours, sorted.
     holes: [(usize, usize); MAX_HOLES],
     hole_count: usize,
@@ -93,6 +99,8 @@ impl Buddy {
                 orders: 0,
                 fresh: [0; MAX_ZONES],
                 free: 0,
+                unused: 0,
+                whole: 0,
                 holes: [(0, 0); MAX_HOLES],
                 hole_count: 0,
             }),
@@ -190,6 +198,7 @@ impl Buddy {
         lists.holes[..holes.as_slice().len()].copy_from_slice(holes.as_slice());
         lists.hole_count = holes.as_slice().len();
         lists.free = total;
+        lists.unused = total;
         self.total.store(total, Ordering::Relaxed);
         // SAFETY: nobody reads the zones before `init` has returned (its contract).
         unsafe { *self.zones.get() = zones };
@@ -241,33 +250,50 @@ impl Buddy {
         self.lists.lock().free
     }
 
+    /// Free frames, and those of them that lie in blocks of at least [`WHOLE_ORDER`].
+    pub fn free_and_whole(&self) -> (usize, usize) {
+        let lists = self.lists.lock();
+        (lists.free, lists.whole + lists.unused)
+    }
+
     pub fn alloc(&self, order: usize) -> Option<PhysAddr> {
         let mut lists = self.lists.lock();
         self.alloc_locked(&mut lists, order).map(PhysAddr)
     }
 
-    /// Fills `out` with single frames as far as memory goes, adjacent ones where possible; returns how many.
-    pub fn alloc_batch(&self, out: &mut [PhysAddr]) -> usize {
+    /// Fills `out` with single frames as far as memory goes but for a `reserve`; returns how many. The smallest pieces go first: what
+    /// stays, of the reserve too, is in the largest blocks there are.
+    pub fn alloc_batch(&self, out: &mut [PhysAddr], reserve: usize) -> usize {
         let mut lists = self.lists.lock();
+        let len = out.len().min(lists.free.saturating_sub(reserve));
         let mut n = 0;
-        let mut order = out.len().ilog2() as usize;
-        while n < out.len() {
-            while 1 << order > out.len() - n {
-                order -= 1;
-            }
-            match self.alloc_locked(&mut lists, order) {
-                Some(block) => {
-                    // Highest first: the stack hands them out in rising order.
-                    for i in (0..1 << order).rev() {
-                        out[n] = PhysAddr(block + (i << PAGE_SHIFT));
-                        n += 1;
-                    }
-                }
-                None if order > 0 => order -= 1,
-                None => break,
+        while n < len {
+            let Some(have) = self.dispensable(&mut lists, reserve) else {
+                break;
+            };
+            let order = have.min((len - n).ilog2() as usize);
+            let Some(block) = self.alloc_locked(&mut lists, order) else {
+                break;
+            };
+            // Highest first: the stack hands them out in rising order.
+            for i in (0..1 << order).rev() {
+                out[n] = PhysAddr(block + (i << PAGE_SHIFT));
+                n += 1;
             }
         }
         n
+    }
+
+    /// The order of the smallest free block, if it may be broken up: who takes single frames can see to it that those between them come
+    /// back without ever making a large block again.
+    fn dispensable(&self, lists: &mut Lists, reserve: usize) -> Option<usize> {
+        loop {
+            match lists.smallest(0) {
+                Some(order) if order < WHOLE_ORDER || lists.whole > reserve => return Some(order),
+                _ if self.raise(lists) => {}
+                _ => return None,
+            }
+        }
     }
 
     pub fn free(&self, phys: PhysAddr, order: usize) {
@@ -342,6 +368,9 @@ impl Buddy {
         }
         lists.heads[order] = block;
         lists.orders |= 1 << order;
+        if order >= WHOLE_ORDER {
+            lists.whole += 1 << order;
+        }
         self.meta(block)
             .state
             .store(FREE | order as u32, Ordering::Relaxed);
@@ -349,6 +378,9 @@ impl Buddy {
 
     fn unlink(&self, lists: &mut Lists, block: usize, order: usize) {
         self.meta(block).state.store(0, Ordering::Relaxed);
+        if order >= WHOLE_ORDER {
+            lists.whole -= 1 << order;
+        }
         // SAFETY: `block` is on the list, so its links are ours to read and its neighbours are free blocks.
         let Links { next, prev } = unsafe { links(block).read() };
         if prev == 0 {
@@ -401,6 +433,7 @@ impl Buddy {
             let by_size = ((end - at) >> PAGE_SHIFT).ilog2() as usize;
             let order = by_align.min(by_size).min(MAX_ORDER);
             self.link(lists, at, order);
+            lists.unused -= 1 << order;
             at += PAGE_SIZE << order;
         }
     }

@@ -17,7 +17,7 @@ pub use frame::Frame;
 pub use piece::Piece;
 
 use crate::base::{Errno, PhysAddr, Result};
-use buddy::Buddy;
+use buddy::{Buddy, WHOLE_ORDER};
 use cache::Caches;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -26,12 +26,13 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct FrameAllocator {
     buddy: Buddy,
     caches: Caches,
-    /// So many frames are left to the kernel's heap: programs and files find memory exhausted before.
+    /// So many frames are left to the kernel's heap: programs and files find memory exhausted before. So many also stay in
+    /// blocks of [`WHOLE_ORDER`] and more until the heap itself breaks them up.
     reserve: AtomicUsize,
 }
 
-/// The heap's reserve: a 64th of memory, within bounds.
-const RESERVE: Range<usize> = 128..4096;
+/// The heap's reserve: a 64th of memory, within bounds. When half of it is used, at least one whole block is left.
+const RESERVE: Range<usize> = 192..4096;
 
 #[cfg_attr(not(target_os = "none"), allow(dead_code))]
 static FRAMES: FrameAllocator = FrameAllocator::new();
@@ -69,12 +70,8 @@ impl FrameAllocator {
     #[cold]
     fn alloc_slow(&self) -> Option<PhysAddr> {
         let mut batch = [PhysAddr(0); cache::BATCH];
-        let n = if self.buddy.free_count() > self.reserve.load(Ordering::Relaxed) {
-            self.buddy.alloc_batch(&mut batch)
-        } else {
-            0
-        };
-        match n {
+        let reserve = self.reserve.load(Ordering::Relaxed);
+        match self.buddy.alloc_batch(&mut batch, reserve) {
             // Memory is short: what other cores keep at hand is still memory.
             0 => self.caches.steal(),
             n => {
@@ -142,6 +139,24 @@ impl FrameAllocator {
     pub fn free_count(&self) -> usize {
         self.buddy.free_count() + self.caches.count()
     }
+
+    /// As [`is_scarce`].
+    fn is_scarce(&self) -> bool {
+        let reserve = self.reserve.load(Ordering::Relaxed);
+        let (free, whole) = self.buddy.free_and_whole();
+        free <= reserve || whole < reserve / 4 * 3
+    }
+
+    /// As [`is_short`].
+    fn is_short(&self) -> bool {
+        let least = self.reserve.load(Ordering::Relaxed) / 2;
+        if self.buddy.free_and_whole().1 >= least {
+            return false;
+        }
+        // Frames in the caches may be all that is missing.
+        self.drain();
+        self.buddy.free_and_whole().1 < least
+    }
 }
 
 /// Hands RAM to the allocator. `ranges` is all RAM that the machine reports, `reserved` what of it is taken (image, device
@@ -154,6 +169,7 @@ pub unsafe fn init(ranges: &[Range<PhysAddr>], reserved: &[Range<PhysAddr>]) {
     unsafe { FRAMES.buddy.init(ranges, reserved) }
     // Not by way of `global`, which in host tests is waiting for this very call.
     let reserve = (FRAMES.buddy.total_count() / 64).clamp(RESERVE.start, RESERVE.end);
+    let reserve = reserve.next_multiple_of(1 << WHOLE_ORDER);
     FRAMES.reserve.store(reserve, Ordering::Relaxed);
 }
 
@@ -179,14 +195,14 @@ pub fn alloc_zeroed() -> Result<Frame> {
     Ok(frame)
 }
 
-/// Whether only the heap's reserve is left.
+/// Whether only the heap's reserve is left, or the heap has begun to break that up.
 pub fn is_scarce() -> bool {
-    global().buddy.free_count() <= global().reserve.load(Ordering::Relaxed)
+    global().is_scarce()
 }
 
 /// Whether the heap has used half of its reserve: memory is to be got back at the next chance.
 pub fn is_short() -> bool {
-    global().buddy.free_count() < global().reserve.load(Ordering::Relaxed) / 2
+    global().is_short()
 }
 
 /// 2^order physically adjacent frames (order ≤ [`MAX_ORDER`]), contents undefined, aligned to their size, until [`free_order`]. For the

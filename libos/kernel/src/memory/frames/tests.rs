@@ -285,3 +285,45 @@ fn the_last_reference_frees_the_frame() {
     assert_eq!(live::count(), before);
     assert!(alloc_order(MAX_ORDER + 1).is_err());
 }
+
+#[test]
+fn who_frees_every_other_frame_leaves_the_reserve_whole() {
+    const RESERVE: usize = 4 << WHOLE_ORDER;
+    let m = Machine::simple(16 * MIB);
+    m.frames.reserve.store(RESERVE, Ordering::Relaxed);
+    let mut random = Random(0x5eed);
+    let mut held = m.take_all();
+    for _ in 0..10 {
+        assert_eq!(m.frames.free_count(), RESERVE);
+        assert!(m.frames.is_scarce() && !m.frames.is_short());
+        held.sort();
+        let odd = random.below(2);
+        let mut index = 0;
+        held.retain(|&f| {
+            index += 1;
+            let keep = index % 2 == odd;
+            if !keep {
+                m.frames.free(f);
+            }
+            keep
+        });
+        assert!(m.frames.free_count() > m.frames.buddy.total_count() / 3);
+        held.extend(m.take_all());
+    }
+    let whole: Vec<_> = std::iter::from_fn(|| m.frames.alloc_order(WHOLE_ORDER)).collect();
+    assert_eq!(whole.len(), RESERVE >> WHOLE_ORDER);
+    assert!(m.frames.is_short());
+    for f in whole {
+        m.frames.buddy.free(f, WHOLE_ORDER);
+    }
+    // What the heap leaves of a block that it has broken up is its own as well.
+    let one = m.frames.alloc_order(0).unwrap();
+    assert_eq!(m.take_all().len(), 0);
+    assert_eq!(m.frames.free_count(), RESERVE - 1);
+    m.frames.free(one);
+    for f in held {
+        m.frames.free(f);
+    }
+    m.frames.drain();
+    assert_eq!(m.frames.free_count(), m.frames.buddy.total_count());
+}
