@@ -134,8 +134,8 @@ impl Epoll {
                 Fired::Closed => _ = self.forget(item.key),
             }
         }
-        // The next who waits may have what is left.
-        if self.end_scan() && done > 0 {
+        // The next who waits may have what is left, and what this caller was woken for and had no place for.
+        if self.end_scan() && (done > 0 || outcome.is_err()) {
             self.waiters.wake_one();
         }
         if done > 0 { Ok(done) } else { outcome }

@@ -223,6 +223,18 @@ fn an_event_that_is_not_taken_comes_again() {
 }
 
 #[test]
+fn an_event_that_one_has_no_place_for_wakes_another() {
+    let ((s, file), (ep, _f)) = (switch(), epoll());
+    let counter = Arc::new(Counter::default());
+    ep.waiters.add(1, counter.clone());
+    ep.add(3, &file, interest(EPOLLET, 7)).unwrap();
+    s.set(true);
+    let told = counter.0.load(Ordering::Relaxed);
+    assert_eq!(ep.collect(9, |_| Err(Errno::EFAULT)), Err(Errno::EFAULT));
+    assert_eq!(counter.0.load(Ordering::Relaxed), told + 1);
+}
+
+#[test]
 fn what_is_not_watched_any_more_is_not_watched_again() {
     let ((s, file), (ep, _f)) = (switch(), epoll());
     let key = (3, Arc::as_ptr(&file) as usize);
