@@ -18,6 +18,7 @@ crate::harness::tests![
     what_the_file_does_not_take_stays_in_the_pipe,
     what_a_full_socket_does_not_take_stays_in_the_pipe,
     an_impatient_splice_is_eagain_and_loses_nothing,
+    who_is_impatient_waits_for_no_more_than_the_end_of_a_splice,
     a_patient_splice_waits_for_either_side,
     a_splice_nobody_reads_is_epipe_and_loses_nothing,
     an_ended_pipe_is_0,
@@ -239,6 +240,38 @@ fn an_impatient_splice_is_eagain_and_loses_nothing() {
     assert_eq!(read_some(&mut r2, 100), b"0123");
     let (r3, _w3) = pipe_with(libc::O_NONBLOCK);
     fails(splice(&r3, &w2, 1, 0), libc::EAGAIN);
+}
+
+fn who_is_impatient_waits_for_no_more_than_the_end_of_a_splice() {
+    use std::os::unix::net::UnixStream;
+    let (a, mut b) = UnixStream::pair().expect("two sockets");
+    a.set_nonblocking(true).expect("a flag");
+    let mut sent = 0;
+    while let Ok(n) = (&a).write(&[1; 4096]) {
+        sent += n;
+    }
+    a.set_nonblocking(false).expect("a flag");
+    let (reader, mut writer) = pipe();
+    writer.write_all(&[2; 100]).expect("room");
+    // It has the bytes out of the pipe and no place for them.
+    let mover = spawn(|| {
+        let (from, to) = (reader.as_raw_fd(), a.as_raw_fd());
+        let moved = sys!(splice(from, ptr::null_mut(), to, ptr::null_mut(), 100, 0));
+        i32::from(moved != 100)
+    });
+    until("the splice waits", || is_asleep(mover));
+    let impatient = spawn(|| {
+        let (_end, sink) = pipe();
+        let moved = splice(&reader, &sink, 100, NONBLOCK);
+        i32::from(moved != -1 || errno() != libc::EAGAIN)
+    });
+    sleep_ms(50);
+    let mut all = vec![0; sent + 100];
+    b.read_exact(&mut all).expect("all that was sent");
+    assert_eq!(wait(mover), End::Exit(0));
+    // There is somebody who could still write.
+    assert_eq!(wait(impatient), End::Exit(0));
+    drop(writer);
 }
 
 fn a_patient_splice_waits_for_either_side() {

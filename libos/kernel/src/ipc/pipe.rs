@@ -9,6 +9,7 @@ use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{File, FileOps, FileType, Metadata, PollEvents};
 use crate::process::wait::{PollTable, WaitQueue};
+use crate::process::{current, scheduler};
 use crate::user::{Buffer, UserPtr};
 use alloc::format;
 use alloc::string::String;
@@ -20,6 +21,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub const PIPE_BUF: usize = 4096;
 /// What a new pipe holds.
 const DEFAULT_SIZE: usize = 64 * 1024;
+/// Bytes of a longer write that go in at a time: interrupts wait for that.
+const PIECE: usize = 64 * 1024;
 /// What `F_SETPIPE_SZ` may ask for (Linux's `pipe-max-size`).
 const MAX_SIZE: usize = 1024 * 1024;
 const FIONREAD: u32 = linux_raw_sys::ioctl::FIONREAD;
@@ -172,17 +175,20 @@ impl Pipe {
         }
     }
 
-    /// Waits until there is something to take or no writer is left.
+    /// Waits until there is something to take or no writer is left. Who does not want to wait does so only for the end of a move,
+    /// after which there may be something.
     pub(super) fn wait_for_bytes(&self, wait: Wait) -> Result<()> {
         if wait == Wait::No && !self.state.lock().moving {
             return Err(Errno::EAGAIN);
         }
-        self.readable.wait(None, || {
+        let ready = self.readable.wait(None, || {
             let mut state = self.state.lock();
-            let ready = !state.moving && (!state.ring.is_empty() || state.writers == 0);
-            state.reader_waits |= !ready;
-            ready.then_some(())
-        })
+            let ready = !state.ring.is_empty() || state.writers == 0;
+            let over = !state.moving && (ready || wait == Wait::No);
+            state.reader_waits |= !over;
+            over.then_some(ready)
+        })?;
+        ready.then_some(()).ok_or(Errno::EAGAIN)
     }
 
     /// Waits until `need` bytes can be written or no reader is left.
@@ -233,7 +239,7 @@ impl Pipe {
             }
             let room = state.ring.room();
             if room >= need || (room > 0 && total > PIPE_BUF) {
-                let put = state.ring.fill(buf, room);
+                let put = state.ring.fill(buf, room.min(PIECE));
                 let wakes = state.put();
                 drop(state);
                 self.wake(wakes);
@@ -241,6 +247,10 @@ impl Pipe {
                     Ok(n) => done += n,
                     Err(_) if done > 0 => break,
                     Err(e) => return Err(e),
+                }
+                // A reader may make room for as long as it likes.
+                if !buf.is_empty() && (scheduler::give_way() || current().signal_pending()) {
+                    break;
                 }
                 continue;
             }
