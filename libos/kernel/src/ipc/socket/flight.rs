@@ -90,6 +90,7 @@ pub fn collect() {
     for socket in look() {
         let mut state = socket.state.lock();
         let queue = core::mem::take(&mut state.queue);
+        left();
         recount(&socket, &mut state);
         drop(state);
         drop(queue);
@@ -99,6 +100,8 @@ pub fn collect() {
 /// What is lost, unless somebody else has looked since the call.
 fn look() -> Vec<Arc<Socket>> {
     let wanted = WANTED.fetch_add(1, Ordering::SeqCst) + 1;
+    // They go after the lock: with what they hold, a socket may end that nobody else holds any more, and make for a look itself.
+    let mut looks: [Look; ATTEMPTS] = core::array::from_fn(|_| Look::new());
     let _looking = LOOKING.lock();
     if SERVED.load(Ordering::SeqCst) >= wanted {
         return Vec::new();
@@ -106,7 +109,7 @@ fn look() -> Vec<Arc<Socket>> {
     let served = WANTED.load(Ordering::SeqCst);
     let sent = SENT.load(Ordering::SeqCst);
     RINGS.store(false, Ordering::SeqCst);
-    let found = (0..ATTEMPTS).find_map(|_| Look::new().lost());
+    let found = looks.iter_mut().find_map(Look::lost);
     SERVED.store(served, Ordering::SeqCst);
     // What was sent meanwhile may have been left out of the count of what is in flight.
     let (lost, rings) = found.unwrap_or((Vec::new(), true));
@@ -116,11 +119,15 @@ fn look() -> Vec<Arc<Socket>> {
     lost
 }
 
-/// One look at everything that is in flight.
+/// One look at everything that is in flight. It keeps every socket that it comes across.
 struct Look {
     number: usize,
-    /// Reached, and not yet looked into.
+    /// The carriers, and after them the listeners of those that wait in a backlog.
+    sockets: Vec<Arc<Socket>>,
+    /// What was reached.
     reached: Vec<Arc<Socket>>,
+    /// How many of these have been looked into.
+    done: usize,
 }
 
 impl Look {
@@ -128,8 +135,17 @@ impl Look {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         Look {
             number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+            sockets: Vec::new(),
             reached: Vec::new(),
+            done: 0,
         }
+    }
+
+    /// The next that was reached and has not been looked into.
+    fn next(&mut self) -> Option<Arc<Socket>> {
+        let socket = self.reached.get(self.done)?.clone();
+        self.done += 1;
+        Some(socket)
     }
 
     fn mark<R>(&self, socket: &Socket, f: impl FnOnce(&mut Mark) -> R) -> R {
@@ -144,10 +160,10 @@ impl Look {
     }
 
     /// The carriers that nobody can reach, and whether there are rings; `None` if that cannot be said now.
-    fn lost(mut self) -> Option<(Vec<Arc<Socket>>, bool)> {
+    fn lost(&mut self) -> Option<(Vec<Arc<Socket>>, bool)> {
         let before = LEFT.load(Ordering::SeqCst);
-        let mut sockets = carriers()?;
-        for socket in &sockets {
+        self.sockets = carriers()?;
+        for socket in &self.sockets {
             for file in socket.state.lock().queue.files() {
                 if let Some(held) = file.ops_as::<Socket>() {
                     self.mark(held, |mark| {
@@ -158,42 +174,48 @@ impl Look {
             }
             scheduler::give_way();
         }
-        let count = sockets.len();
+        let count = self.sockets.len();
         for index in 0..count {
-            let listener = sockets[index].state.lock().listener.clone();
+            let socket = self.sockets[index].clone();
+            let listener = socket.state.lock().listener.clone();
             match listener {
-                None => self.enter_if_open(&sockets[index])?,
+                None => self.enter_if_open(&socket)?,
                 // Whoever can come by a listener can accept what waits there. Afterwards it may be gone from the list.
                 Some(listener) => {
+                    self.sockets.try_reserve(1).ok()?;
                     if let Some(listener) = listener.upgrade() {
+                        self.sockets.push(listener.clone());
                         self.enter_if_open(&listener)?;
-                        sockets.try_reserve(1).ok()?;
-                        sockets.push(listener);
                     }
                 }
             }
         }
-        while let Some(socket) = self.reached.pop() {
+        while let Some(socket) = self.next() {
             self.look_into(&socket)?;
             scheduler::give_way();
         }
-        sockets.truncate(count);
-        let rings = self.has_rings(&sockets)?;
-        sockets.retain(|socket| !self.mark(socket, |mark| mark.reached));
-        (LEFT.load(Ordering::SeqCst) == before).then_some((sockets, rings))
+        let rings = self.has_rings(count)?;
+        let mut lost = Vec::new();
+        for socket in &self.sockets[..count] {
+            if !self.mark(socket, |mark| mark.reached) {
+                lost.try_reserve(1).ok()?;
+                lost.push(socket.clone());
+            }
+        }
+        (LEFT.load(Ordering::SeqCst) == before).then_some((lost, rings))
     }
 
     /// Takes away what lies in no queue, and then what lay in the queues of that alone, and so on: what stays is in rings, or in the
-    /// queues of such.
-    fn has_rings(&mut self, carriers: &[Arc<Socket>]) -> Option<bool> {
-        let mut left = carriers.len();
-        for socket in carriers {
-            if self.mark(socket, |mark| mark.messages) == 0 {
+    /// queues of such. `carriers`: how many there are.
+    fn has_rings(&mut self, carriers: usize) -> Option<bool> {
+        let mut left = carriers;
+        for index in 0..carriers {
+            if self.mark(&self.sockets[index], |mark| mark.messages) == 0 {
                 self.reached.try_reserve(1).ok()?;
-                self.reached.push(socket.clone());
+                self.reached.push(self.sockets[index].clone());
             }
         }
-        while let Some(socket) = self.reached.pop() {
+        while let Some(socket) = self.next() {
             let state = socket.state.lock();
             if state.listener.is_some() {
                 return Some(true);

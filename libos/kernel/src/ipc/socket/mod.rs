@@ -1,7 +1,7 @@
 //! Local sockets (unix(7)): streams, datagrams and sequenced packets between processes of this machine.
 //!
 //! Each socket owns the queue of what was sent to it. Who sends locks only the receiver's state; no two sockets are ever
-//! locked at once. Sockets know each other weakly: only open files (and a listener's backlog) keep one alive, and it is
+//! locked at once, but for a listener and what is just taken out of its backlog. Sockets know each other weakly: only open files (and a listener's backlog) keep one alive, and it is
 //! closed with its file: calls of others that wait for it may hold it longer.
 
 mod address;
@@ -234,12 +234,13 @@ impl FileOps for Socket {
     }
 
     fn poll(&self, _file: &File, table: Option<&mut PollTable>) -> PollEvents {
-        let peer = self.peer();
         if let Some(table) = table {
             table.register(&self.readable);
             table.register(&self.writable);
             self.follow_peer(table);
         }
+        // Only now: of one that comes later the table hears.
+        let peer = self.peer();
         let mut events = PollEvents::empty();
         let state = self.state.lock();
         if state.error.is_some() {

@@ -104,8 +104,10 @@ pub fn sys_accept4(fd: i32, address: UserPtr<u8>, len: UserPtr<u32>, flags: u32)
     caller::check_room()?;
     let accepted = listener.socket()?.accept(&listener.0)?;
     let name = accepted.state.lock().peer_name.clone();
+    // Before anything can fail: the connection then ends as one that was open.
+    let file = open(accepted, flags);
     address::write(name.as_deref(), address, len)?;
-    Ok(caller::install(open(accepted, flags), flags.contains(OpenFlags::CLOEXEC))? as usize)
+    Ok(caller::install(file, flags.contains(OpenFlags::CLOEXEC))? as usize)
 }
 
 pub fn sys_accept(fd: i32, address: UserPtr<u8>, len: UserPtr<u32>) -> Result<usize> {
