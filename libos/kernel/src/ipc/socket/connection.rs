@@ -127,6 +127,7 @@ impl Socket {
             let mut state = listener.state.lock();
             // Somebody else may have taken the place.
             if let Some(waiting) = state.backlog()? {
+                waiting.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 waiting.push_back(server.clone());
                 return Ok(());
             }
@@ -167,6 +168,9 @@ impl Socket {
             match &mut state.role {
                 Role::Listening { waiting, .. } => match waiting.pop_front() {
                     Some(accepted) => {
+                        // In one step with leaving the backlog: whoever looks for lost sockets finds it in either place. It can
+                        // never be a listener, so nobody takes the two locks the other way round.
+                        accepted.state.lock_nested().listener = None;
                         flight::left();
                         Some(Ok(accepted))
                     }
@@ -186,7 +190,6 @@ impl Socket {
                 done => done?,
             }
         }?;
-        accepted.state.lock().listener = None;
         self.room.wake_all();
         Ok(accepted)
     }

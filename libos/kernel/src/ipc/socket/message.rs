@@ -127,6 +127,9 @@ impl Header {
         while let Some((level, kind, data, next)) = first_control(rest)? {
             match (level, kind) {
                 (SOL_SOCKET, SCM_RIGHTS) => {
+                    if files.len() + data.len() / 4 > RIGHTS_MAX {
+                        return Err(Errno::EINVAL);
+                    }
                     for fd in data.chunks_exact(4) {
                         files.push(crate::fs::caller::file(i32::from_ne_bytes([
                             fd[0], fd[1], fd[2], fd[3],
@@ -139,9 +142,6 @@ impl Header {
                 _ => {}
             }
             rest = next;
-        }
-        if files.len() > RIGHTS_MAX {
-            return Err(Errno::EINVAL);
         }
         Ok((Rights::send(files)?, sender))
     }

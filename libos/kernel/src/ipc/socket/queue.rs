@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::message::Sender;
 use super::rights::Rights;
-use crate::base::Result;
+use crate::base::{Errno, Result};
 use crate::fs::File;
 use crate::user::Buffer;
 use alloc::collections::VecDeque;
@@ -84,6 +84,11 @@ impl Queue {
         self.packets.front().map_or(0, Packet::left)
     }
 
+    /// Makes room for one more packet: what is then pushed has it.
+    pub fn reserve(&mut self) -> Result<()> {
+        self.packets.try_reserve(1).map_err(|_| Errno::ENOBUFS)
+    }
+
     pub fn push(&mut self, packet: Packet) {
         self.bytes += packet.data.len();
         self.sockets += packet.rights.sockets();
@@ -98,6 +103,7 @@ impl Queue {
             && last.rights.is_empty()
             && last.sender == packet.sender
             && last.data.len() + packet.data.len() <= ROOM
+            && last.data.try_reserve(packet.data.len()).is_ok()
         {
             self.bytes += packet.data.len();
             last.data.extend_from_slice(&packet.data);

@@ -7,6 +7,7 @@ use super::rights::Rights;
 use super::{Kind, Role, Socket, flight};
 use crate::base::{Errno, Result};
 use crate::fs::File;
+use crate::process::{current, scheduler};
 use crate::user::Buffer;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -277,7 +278,8 @@ impl Socket {
             match piece() {
                 Ok((n, last)) => {
                     done += n;
-                    if last {
+                    // A reader may make room for as long as it likes.
+                    if last || scheduler::give_way() || current().signal_pending() {
                         return Ok(done);
                     }
                 }
@@ -323,6 +325,8 @@ impl Socket {
                 false => Errno::EPIPE,
             });
         }
+        // On failure the packet, and with it perhaps files, goes after the lock: it is an argument.
+        state.queue.reserve()?;
         let sockets = packet.rights.sockets() > 0;
         match self.kind {
             Kind::Stream => state.queue.push_stream(packet),
