@@ -85,19 +85,20 @@ pub(super) fn acquire_on_open(tty: &Arc<Tty>) {
     }
 }
 
-/// Makes `tty` the terminal of `session` if it controls none yet.
+/// Makes `tty` the terminal of `session` if it controls none yet and is still there.
 fn take_over(tty: &Arc<Tty>, session: &Session, group: Pid) -> bool {
     {
         let mut state = tty.state.lock();
-        if state.job.is_some_and(|job| job.session != session.id) {
+        if state.hung_up || state.job.is_some_and(|job| job.session != session.id) {
             return false;
         }
         state.job = Some(Foreground {
             session: session.id,
             group,
         });
+        // In one step: who hangs up takes it from the session that it finds.
+        *session.terminal.lock() = Some(tty.clone());
     }
-    *session.terminal.lock() = Some(tty.clone());
     let leader = current().process();
     leader.left_terminal.store(false, Ordering::Relaxed);
     true
@@ -126,7 +127,9 @@ pub(super) fn set_controlling(tty: &Tty, steal: bool, reads: bool) -> Result<usi
         let old = tty.state.lock().job.take();
         old.into_iter()
             .for_each(|old| forget_terminal(tty, old.session));
-        take_over(&this, &session, process.pgid());
+        if !take_over(&this, &session, process.pgid()) {
+            return Err(Errno::EIO);
+        }
     }
     Ok(0)
 }
