@@ -12,6 +12,7 @@ crate::harness::tests![
     ends_of_file_take_room,
     a_full_master_holds_writers,
     one_write_is_one_piece,
+    what_two_write_at_the_master_all_arrives,
     stopped_output_holds_echo_back,
     what_a_program_stopped_no_key_starts,
     a_start_key_does_not_need_a_program,
@@ -165,6 +166,30 @@ fn one_write_is_one_piece() {
     assert_eq!(runs, [(b'a', SIZE), (b'b', SIZE), (b'c', SIZE)]);
     for writer in writers {
         assert_eq!(wait(writer), End::Exit(0));
+    }
+}
+
+fn what_two_write_at_the_master_all_arrives() {
+    const EACH: usize = 400_000;
+    let (master, slave) = terminal();
+    raw(&slave);
+    let typists = [b'a', b'b', b'c'].map(|byte| {
+        spawn(|| {
+            let mut master = &master;
+            master.write_all(&vec![byte; EACH]).expect("it takes all");
+            0
+        })
+    });
+    let mut counts = [0; 3];
+    while counts.iter().sum::<usize>() < 3 * EACH {
+        assert_eq!(poll_for(&slave, libc::POLLIN, 10_000), libc::POLLIN);
+        for byte in read_some(&slave) {
+            counts[(byte - b'a') as usize] += 1;
+        }
+    }
+    assert_eq!(counts, [EACH; 3]);
+    for typist in typists {
+        assert_eq!(wait(typist), End::Exit(0));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::ldisc::LineDiscipline;
 use super::output::{is_continuation, is_control};
+use super::shown::Shown;
 use super::termios::*;
-use alloc::vec::Vec;
 
 /// What to erase.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Erase {
 
 impl LineDiscipline {
     /// Shows `c`, control characters as `^X`.
-    pub(super) fn echo(&mut self, c: u8, echo: &mut Vec<u8>) {
+    pub(super) fn echo(&mut self, c: u8, echo: &mut Shown) {
         if self.termios.l(ECHOCTL) && is_control(c) && c != b'\t' {
             self.output.show_control(c, echo);
         } else {
@@ -24,17 +24,17 @@ impl LineDiscipline {
     }
 
     /// Shows `c` as it is.
-    pub(super) fn raw(&mut self, c: u8, echo: &mut Vec<u8>) {
+    pub(super) fn raw(&mut self, c: u8, echo: &mut Shown) {
         self.output.process(&self.termios, &[c], echo);
     }
 
-    pub(super) fn finish_erasing(&mut self, echo: &mut Vec<u8>) {
+    pub(super) fn finish_erasing(&mut self, echo: &mut Shown) {
         if core::mem::take(&mut self.erasing) {
             self.raw(b'/', echo);
         }
     }
 
-    pub(super) fn reprint(&mut self, c: u8, echo: &mut Vec<u8>) {
+    pub(super) fn reprint(&mut self, c: u8, echo: &mut Shown) {
         self.finish_erasing(echo);
         self.echo(c, echo);
         self.raw(b'\n', echo);
@@ -45,7 +45,7 @@ impl LineDiscipline {
         self.line = line;
     }
 
-    pub(super) fn erase(&mut self, what: Erase, echo: &mut Vec<u8>) {
+    pub(super) fn erase(&mut self, what: Erase, echo: &mut Shown) {
         let t = self.termios;
         if self.line.is_empty() {
             return;
@@ -91,7 +91,7 @@ impl LineDiscipline {
     }
 
     /// Shows the last character of the line, which begins at `first`, among what is erased.
-    fn show_erased(&mut self, first: usize, echo: &mut Vec<u8>) {
+    fn show_erased(&mut self, first: usize, echo: &mut Shown) {
         if !core::mem::replace(&mut self.erasing, true) {
             self.raw(b'\\', echo);
         }
@@ -103,7 +103,7 @@ impl LineDiscipline {
     }
 
     /// Takes `c`, which followed the line, off the screen.
-    fn rub_out(&mut self, c: u8, what: Erase, echo: &mut Vec<u8>) {
+    fn rub_out(&mut self, c: u8, what: Erase, echo: &mut Shown) {
         let t = self.termios;
         if what == Erase::Character && !t.l(ECHOE) {
             self.echo(t.cc[VERASE as usize], echo);

@@ -3,6 +3,7 @@
 
 use super::edit::Erase;
 use super::output::Output;
+use super::shown::Shown;
 use super::termios::*;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -100,7 +101,10 @@ impl LineDiscipline {
         if was_canonical != self.is_canonical() {
             (self.literal, self.erasing) = (false, false);
             self.lines.clear();
-            self.ready.extend(self.line.drain(..));
+            if self.ready.try_reserve(self.line.len()).is_ok() {
+                self.ready.extend(self.line.drain(..));
+            }
+            self.line.clear();
             if !was_canonical && !self.ready.is_empty() {
                 self.lines.push_back(Line {
                     len: self.ready.len(),
@@ -153,7 +157,7 @@ impl LineDiscipline {
     }
 
     /// Appends a program's output to `out`, processed.
-    pub fn process_output(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn process_output(&mut self, bytes: &[u8], out: &mut Shown) {
         self.output.process(&self.termios, bytes, out);
     }
 
@@ -221,7 +225,7 @@ impl LineDiscipline {
 
     /// Takes typed bytes, and says how many: all, unless there is much to show of them. That is appended to `echo`, ready
     /// to be sent.
-    pub fn receive(&mut self, bytes: &[u8], echo: &mut Vec<u8>) -> (Outcome, usize) {
+    pub fn receive(&mut self, bytes: &[u8], echo: &mut Shown) -> (Outcome, usize) {
         let mut outcome = Outcome::default();
         for (index, &c) in bytes.iter().enumerate() {
             if echo.len() >= ECHO_ENOUGH {
@@ -232,7 +236,7 @@ impl LineDiscipline {
         (outcome, bytes.len())
     }
 
-    fn receive_one(&mut self, mut c: u8, echo: &mut Vec<u8>, outcome: &mut Outcome) {
+    fn receive_one(&mut self, mut c: u8, echo: &mut Shown, outcome: &mut Outcome) {
         let t = self.termios;
         if t.i(ISTRIP) {
             c &= 0x7f;
@@ -291,7 +295,7 @@ impl LineDiscipline {
         }
     }
 
-    fn signal(&mut self, signal: TtySignal, c: u8, echo: &mut Vec<u8>, outcome: &mut Outcome) {
+    fn signal(&mut self, signal: TtySignal, c: u8, echo: &mut Shown, outcome: &mut Outcome) {
         if !self.termios.l(NOFLSH) {
             self.flush_input();
             echo.clear();
@@ -307,7 +311,7 @@ impl LineDiscipline {
     }
 
     /// What canonical mode makes of `c`; false if it means only itself.
-    fn canonical(&mut self, c: u8, echo: &mut Vec<u8>) -> bool {
+    fn canonical(&mut self, c: u8, echo: &mut Shown) -> bool {
         let t = self.termios;
         if t.is(VERASE, c) {
             self.erase(Erase::Character, echo);
@@ -345,7 +349,7 @@ impl LineDiscipline {
     }
 
     /// A character that means only itself.
-    fn ordinary(&mut self, c: u8, echo: &mut Vec<u8>) {
+    fn ordinary(&mut self, c: u8, echo: &mut Shown) {
         if self.termios.l(ECHO) {
             self.finish_erasing(echo);
             self.begin_line();
@@ -374,13 +378,17 @@ impl LineDiscipline {
                 self.line.pop();
             }
             self.line.push(c);
-        } else if self.ready.len() < INPUT_MAX {
+        } else if self.ready.len() < INPUT_MAX && self.ready.try_reserve(1).is_ok() {
             self.ready.push_back(c);
         }
     }
 
     fn end_line(&mut self, c: u8, eof: bool) {
         self.store(c);
+        if self.lines.try_reserve(1).is_err() || self.ready.try_reserve(self.line.len()).is_err() {
+            // Without memory for it the line has not ended.
+            return;
+        }
         self.lines.push_back(Line {
             len: self.line.len(),
             eof,

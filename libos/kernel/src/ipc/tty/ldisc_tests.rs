@@ -22,9 +22,9 @@ impl Terminal {
     fn type_in(&mut self, bytes: &[u8]) -> &mut Self {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let mut echo = Vec::new();
+            let mut echo = Shown::with_capacity(0);
             let (outcome, taken) = self.ldisc.receive(rest, &mut echo);
-            self.screen.append(&mut echo);
+            self.screen.extend_from_slice(&echo);
             self.outcome = outcome;
             rest = &rest[taken..];
         }
@@ -94,7 +94,7 @@ fn erase_of_a_tab_backs_up_to_where_it_began() {
     assert_eq!(t.screen, b"ab\t\x08\x08\x08\x08\x08\x08");
     // After a prompt the columns count from there.
     let mut t = terminal(|_| {});
-    let mut out = Vec::new();
+    let mut out = Shown::with_capacity(0);
     t.ldisc.process_output(b"$ ", &mut out);
     t.type_in(b"ab\t\x7f");
     assert_eq!(t.screen, b"ab\t\x08\x08\x08\x08");
@@ -346,7 +346,7 @@ fn leaving_flow_control_starts_output() {
 fn much_echo_is_given_in_pieces() {
     let mut t = terminal(|t| t.oflag |= XTABS);
     t.type_in(&[b'\t'; 4000]);
-    let mut echo = Vec::new();
+    let mut echo = Shown::with_capacity(0);
     let (_, taken) = t.ldisc.receive(&[0x12; 100], &mut echo);
     assert_eq!(taken, 1);
     assert_eq!(echo.len(), 32_000 + 4);

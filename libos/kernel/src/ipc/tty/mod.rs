@@ -9,8 +9,10 @@ pub mod ldisc;
 pub mod output;
 mod port;
 mod pty;
+mod shown;
 pub mod terminal;
 pub mod termios;
+mod turns;
 
 pub use console::console;
 pub use job::disassociate;

@@ -1,7 +1,7 @@
 //! What a terminal does to bytes on their way out (`OPOST`), and the column it knows the cursor to be in.
 
+use super::shown::Shown;
 use super::termios::*;
-use alloc::vec::Vec;
 
 /// Whether `c` is an ASCII control character.
 pub fn is_control(c: u8) -> bool {
@@ -24,9 +24,9 @@ pub struct Output {
 
 impl Output {
     /// Appends `bytes` to `out` as the settings `t` want them sent.
-    pub fn process(&mut self, t: &Termios, bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn process(&mut self, t: &Termios, bytes: &[u8], out: &mut Shown) {
         if !t.o(OPOST) {
-            out.extend_from_slice(bytes);
+            out.extend(bytes);
             return;
         }
         for &c in bytes {
@@ -35,18 +35,18 @@ impl Output {
     }
 
     /// A control character as two that can be seen.
-    pub fn show_control(&mut self, c: u8, out: &mut Vec<u8>) {
-        out.extend([b'^', c ^ 0x40]);
+    pub fn show_control(&mut self, c: u8, out: &mut Shown) {
+        out.extend(&[b'^', c ^ 0x40]);
         self.column += 2;
     }
 
     /// Back over so many columns of a tab.
-    pub fn back(&mut self, columns: usize, out: &mut Vec<u8>) {
-        out.resize(out.len() + columns, 0x08);
+    pub fn back(&mut self, columns: usize, out: &mut Shown) {
+        out.fill(0x08, columns);
         self.column = self.column.saturating_sub(columns);
     }
 
-    fn put(&mut self, t: &Termios, c: u8, out: &mut Vec<u8>) {
+    fn put(&mut self, t: &Termios, c: u8, out: &mut Shown) {
         match c {
             b'\n' => {
                 if t.o(ONLCR) {
@@ -71,7 +71,7 @@ impl Output {
                 let width = 8 - self.column % 8;
                 self.column += width;
                 if t.oflag & TABDLY == XTABS {
-                    out.resize(out.len() + width, b' ');
+                    out.fill(b' ', width);
                 } else {
                     out.push(b'\t');
                 }
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
 
     fn sent(t: &Termios, bytes: &[u8]) -> (Vec<u8>, usize) {
-        let (mut output, mut out) = (Output::default(), Vec::new());
+        let (mut output, mut out) = (Output::default(), Shown::with_capacity(0));
         output.process(t, bytes, &mut out);
-        (out, output.column)
+        (out.to_vec(), output.column)
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::ioctl::{TCFLSH, TCXONC};
 use super::port::Port;
-use super::terminal::Tty;
+use super::terminal::{OVERDRAFT, Tty};
 use super::termios::Termios;
+use super::turns::Turns;
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{Dev, File, FileOps, PollEvents, devfs};
@@ -24,8 +25,10 @@ use linux_raw_sys::general::{
 };
 use linux_raw_sys::ioctl::*;
 
-/// Output that the master has not read yet; writers wait beyond it.
-const OUTPUT_MAX: usize = 16 * 1024;
+/// Output that the master has not read yet. There is memory for it from the start: a write is not to be refused half way.
+const OUTPUT_CAPACITY: usize = 16 * 1024;
+/// Writers wait beyond it.
+const OUTPUT_MAX: usize = OUTPUT_CAPACITY - OVERDRAFT;
 /// How many there can be (Linux's `pty.max`).
 const COUNT_MAX: u32 = 4096;
 const MAJOR: u32 = 136;
@@ -52,6 +55,13 @@ struct Outgoing {
 }
 
 impl Outgoing {
+    fn new() -> Result<Self> {
+        let mut new = Outgoing::default();
+        let room = new.bytes.try_reserve_exact(OUTPUT_CAPACITY);
+        room.map_err(|_| Errno::ENOMEM)?;
+        Ok(new)
+    }
+
     fn tell(&mut self, event: u32) {
         if !self.packets {
             return;
@@ -81,6 +91,8 @@ struct Link {
     held: AtomicBool,
     /// What `TIOCEXCL` on the master sets; nobody can open that again.
     exclusive: AtomicBool,
+    /// Who writes at the master: the terminal has room for what it said only as long as nobody else types.
+    typists: Turns,
 }
 
 struct Slave(Arc<Link>);
@@ -132,6 +144,7 @@ struct Master {
 
 impl Master {
     fn open() -> Result<Arc<dyn FileOps>> {
+        let output = Outgoing::new()?;
         let number = {
             let mut numbers = NUMBERS.lock();
             let free = (0..COUNT_MAX)
@@ -141,13 +154,14 @@ impl Master {
             free
         };
         let link = Arc::new(Link {
-            output: SpinLock::default(),
+            output: SpinLock::new(output),
             readable: Arc::new(WaitQueue::new()),
             writable: Arc::new(WaitQueue::new()),
             locked: AtomicBool::new(true),
             used: AtomicBool::new(false),
             held: AtomicBool::new(false),
             exclusive: AtomicBool::new(false),
+            typists: Turns::new(),
         });
         let dev = Dev::new(MAJOR, number);
         let tty = Tty::new(dev, Termios::default(), Box::new(Slave(link.clone())));
@@ -250,6 +264,7 @@ impl FileOps for Master {
     }
 
     fn write(&self, file: &File, buf: &mut Buffer<'_>, _at: Option<u64>) -> Result<usize> {
+        let _turn = self.link.typists.take(file.nonblocking())?;
         let mut done = 0;
         let mut piece = [0u8; 256];
         while !buf.is_empty() {

@@ -3,20 +3,21 @@
 use super::job::{self, Foreground};
 use super::ldisc::{LineDiscipline, TtySignal};
 use super::port::Port;
+use super::shown::Shown;
 use super::termios::{TOSTOP, Termios};
+use super::turns::Turns;
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::types::OpenFlags;
 use crate::fs::{Dev, File, FileOps, PollEvents};
-use crate::process::wait::{Ends, PollTable, WaitQueue};
+use crate::process::wait::{PollTable, WaitQueue};
 use crate::process::{Pid, current, scheduler};
 use crate::user::Buffer;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use linux_raw_sys::general as linux;
 
 pub(super) struct State {
@@ -29,7 +30,7 @@ pub(super) struct State {
     /// Only root may open it once more (`TIOCEXCL`).
     pub exclusive: bool,
     /// Processed output on its way to the port; kept for its memory.
-    scratch: Vec<u8>,
+    scratch: Shown,
     /// Echo that waits for output to go on, or for room; the newest if there is more than [`ECHO_MAX`].
     echo: VecDeque<u8>,
 }
@@ -45,10 +46,7 @@ pub struct Tty {
     pub(super) readable: Arc<WaitQueue>,
     pub(super) writable: Arc<WaitQueue>,
     opens: AtomicUsize,
-    /// Somebody writes: what one call writes stays together.
-    writing: AtomicBool,
-    /// Who waits for that to end.
-    next_writer: WaitQueue,
+    writers: Turns,
 }
 
 /// Echo that is kept while it cannot be shown.
@@ -57,6 +55,8 @@ const ECHO_MAX: usize = 4096;
 const PIECE: usize = 256;
 /// How much longer output processing can make a piece (a tab is eight spaces).
 const EXPANSION: usize = 8;
+/// What a write can send beyond the room that it found: echo may have come in between.
+pub(super) const OVERDRAFT: usize = PIECE * EXPANSION;
 
 impl Tty {
     pub fn new(dev: Dev, termios: Termios, port: Box<dyn Port>) -> Arc<Tty> {
@@ -69,15 +69,15 @@ impl Tty {
                 window: [0; 4],
                 hung_up: false,
                 exclusive: false,
-                scratch: Vec::new(),
+                // For a writer's piece there is always room.
+                scratch: Shown::with_capacity(PIECE * EXPANSION),
                 echo: VecDeque::new(),
             }),
             port,
             readable: Arc::new(WaitQueue::new()),
             writable: Arc::new(WaitQueue::new()),
             opens: AtomicUsize::new(0),
-            writing: AtomicBool::new(false),
-            next_writer: WaitQueue::new(),
+            writers: Turns::new(),
         })
     }
 
@@ -246,19 +246,16 @@ impl Tty {
         }
     }
 
-    /// The right to write until it is dropped.
-    fn turn_to_write(&self, file: &File) -> Result<Turn<'_>> {
-        let take = || (!self.writing.swap(true, Ordering::Acquire)).then_some(());
-        match take() {
-            Some(()) => {}
-            None if file.nonblocking() => return Err(Errno::EAGAIN),
-            None => self.next_writer.wait_turn(None, Ends::AtSignal, take)?,
-        }
-        Ok(Turn(self))
+    fn write_output(&self, file: &File, buf: &mut Buffer<'_>) -> Result<usize> {
+        let turn = self.writers.take(file.nonblocking())?;
+        let written = self.write_pieces(file, buf);
+        drop(turn);
+        // Who polls is told that it can write only while nobody does.
+        self.writable.wake_all();
+        written
     }
 
-    fn write_output(&self, file: &File, buf: &mut Buffer<'_>) -> Result<usize> {
-        let _turn = self.turn_to_write(file)?;
+    fn write_pieces(&self, file: &File, buf: &mut Buffer<'_>) -> Result<usize> {
         let mut done = 0;
         let mut piece = [0u8; PIECE];
         loop {
@@ -297,17 +294,6 @@ impl Tty {
     }
 }
 
-/// Somebody's turn to write.
-struct Turn<'a>(&'a Tty);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.writing.store(false, Ordering::Release);
-        self.0.next_writer.wake_one();
-        self.0.writable.wake_all();
-    }
-}
-
 impl State {
     /// Shows the echo in `scratch`, or keeps it for later.
     fn show(&mut self, port: &dyn Port) {
@@ -322,7 +308,10 @@ impl State {
         let rest = &rest[rest.len().saturating_sub(ECHO_MAX)..];
         let over = (self.echo.len() + rest.len()).saturating_sub(ECHO_MAX);
         self.echo.drain(..over);
-        self.echo.extend(rest);
+        // What there is no memory for is not shown.
+        if self.echo.try_reserve(rest.len()).is_ok() {
+            self.echo.extend(rest);
+        }
     }
 
     /// After what may have stopped output, started it or made room for it: tells of it, and shows the echo that waits.
@@ -390,7 +379,7 @@ impl FileOps for Tty {
         if state.ldisc.has_input(if time == 0 { min } else { 1 }) {
             events |= PollEvents::IN | PollEvents::RDNORM;
         }
-        if !self.writing.load(Ordering::Relaxed) && state.room_for_output(&*self.port) > 0 {
+        if !self.writers.is_taken() && state.room_for_output(&*self.port) > 0 {
             events |= PollEvents::OUT | PollEvents::WRNORM;
         }
         events
