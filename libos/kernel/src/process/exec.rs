@@ -213,6 +213,8 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
     let old = core::mem::replace(&mut *process.space.lock(), space);
     process.usage.note_peak(old.peak_pages());
     drop(old);
+    // Once more: somebody may have set them meanwhile (`prlimit`), in the space that is gone.
+    process.space().set_limits(super::limits::memory(process));
     process.exit_event.wake_all(); // a vfork parent
     // With no lock held: closing takes others.
     let files = process.files.lock().clone();
