@@ -9,6 +9,10 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 /// Bytes of stack on which a kernel stack overflow is reported.
 const EMERGENCY_STACK: usize = 8192;
 
+/// The processor wants a stack pointer to be a multiple of 16.
+#[repr(align(16))]
+struct EmergencyStack(UnsafeCell<[u8; EMERGENCY_STACK]>);
+
 /// What belongs to one core. The vectors know the first two fields.
 #[repr(C, align(128))]
 pub struct PerCpu {
@@ -23,7 +27,7 @@ pub struct PerCpu {
     pub need_resched: AtomicBool,
     /// An interrupt waited while a page fault was mended: the next one found the kernel, whatever its pc says.
     pub kernel_was_late: AtomicBool,
-    emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
+    emergency_stack: EmergencyStack,
 }
 
 // SAFETY: the only non-atomic field is a stack that just its own core uses.
@@ -39,7 +43,7 @@ impl PerCpu {
             online: AtomicBool::new(false),
             need_resched: AtomicBool::new(false),
             kernel_was_late: AtomicBool::new(false),
-            emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+            emergency_stack: EmergencyStack(UnsafeCell::new([0; EMERGENCY_STACK])),
         }
     }
 }
@@ -51,7 +55,7 @@ pub fn init(id: usize) {
     let cpu = &CPUS[id];
     cpu.id.store(id, Ordering::Relaxed);
     cpu.emergency_stack_top.store(
-        cpu.emergency_stack.get() as usize + EMERGENCY_STACK,
+        cpu.emergency_stack.0.get() as usize + EMERGENCY_STACK,
         Ordering::Relaxed,
     );
     let mpidr = MPIDR_EL1.get() as usize;
