@@ -8,7 +8,7 @@
 //! can only become so again by leaving a queue. What is sent meanwhile makes references that were not counted, which is
 //! taken for being open.
 
-use super::{Role, Socket, State};
+use super::{Role, Socket, State, rights};
 use crate::base::SpinLock;
 use crate::fs::sleep_lock::SleepLock;
 use crate::process::scheduler;
@@ -84,17 +84,27 @@ pub fn left() {
 
 /// Ends the sockets that nobody can reach. Called with no lock held.
 pub fn collect() {
-    if !RINGS.load(Ordering::SeqCst) || super::rights::are_being_dropped() {
+    if rights::are_being_dropped() {
         return;
     }
-    for socket in look() {
-        let mut state = socket.state.lock();
-        let queue = core::mem::take(&mut state.queue);
-        left();
-        recount(&socket, &mut state);
-        drop(state);
-        drop(queue);
+    // Others end sockets meanwhile. What goes with these is looked for in the next round, not inside this one.
+    while RINGS.load(Ordering::SeqCst) {
+        let lost = look();
+        if lost.is_empty() {
+            return;
+        }
+        rights::drop_in_order(|| lost.into_iter().for_each(empty));
     }
+}
+
+/// Throws away what lies in the queue of a socket that is lost.
+fn empty(socket: Arc<Socket>) {
+    let mut state = socket.state.lock();
+    let queue = core::mem::take(&mut state.queue);
+    left();
+    recount(&socket, &mut state);
+    drop(state);
+    drop(queue);
 }
 
 /// What is lost, unless somebody else has looked since the call.

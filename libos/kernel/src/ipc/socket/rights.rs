@@ -118,44 +118,45 @@ pub fn are_being_dropped() -> bool {
     DISPOSALS.lock().iter().any(|d| d.thread == thread)
 }
 
+/// Does what throws files away, in a thread that is not about it. A file may be a socket with messages that hold sockets with messages:
+/// they go one after another, not by a recursion that a program can make as deep as it likes. All are gone afterwards.
+pub fn drop_in_order(f: impl FnOnce()) {
+    let thread = this_thread();
+    DISPOSALS.lock().push(Disposal {
+        thread,
+        parcels: None,
+    });
+    f();
+    loop {
+        let mut disposals = DISPOSALS.lock();
+        let Some(at) = disposals.iter().position(|d| d.thread == thread) else {
+            return;
+        };
+        let Some(mut parcel) = disposals[at].parcels.take() else {
+            disposals.swap_remove(at);
+            return;
+        };
+        disposals[at].parcels = parcel.next.take();
+        drop(disposals);
+        parcel.unpack().into_iter().for_each(drop);
+    }
+}
+
 impl Drop for Rights {
-    /// A file may be a socket with messages that hold sockets with messages: they go one after another, not by a recursion
-    /// that a program can make as deep as it likes. All are gone before the first one's end is over.
     fn drop(&mut self) {
         let Some(mut parcel) = self.0.take() else {
             return;
         };
         let thread = this_thread();
-        let mine = |disposal: &Disposal| disposal.thread == thread;
         {
             let mut disposals = DISPOSALS.lock();
-            if let Some(disposal) = disposals.iter_mut().find(|d| mine(d)) {
+            if let Some(disposal) = disposals.iter_mut().find(|d| d.thread == thread) {
                 parcel.next = disposal.parcels.take();
                 disposal.parcels = Some(parcel);
                 return;
             }
-            disposals.push(Disposal {
-                thread,
-                parcels: None,
-            });
         }
-        loop {
-            parcel.unpack().into_iter().for_each(drop);
-            let mut disposals = DISPOSALS.lock();
-            let Some(at) = disposals.iter().position(mine) else {
-                break;
-            };
-            match disposals[at].parcels.take() {
-                Some(mut next) => {
-                    disposals[at].parcels = next.next.take();
-                    parcel = next;
-                }
-                None => {
-                    disposals.swap_remove(at);
-                    break;
-                }
-            }
-        }
+        drop_in_order(|| parcel.unpack().into_iter().for_each(drop));
         super::flight::collect();
     }
 }
