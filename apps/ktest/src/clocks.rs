@@ -388,8 +388,11 @@ fn is_ours() -> bool {
     version.starts_with("RustOS")
 }
 
+/// A kind of wait by its name.
+type Wait = (&'static str, Box<dyn Fn() -> bool>);
+
 /// Waits of every kind, on the wall clock or for some time; each gives true if it ended as it should.
-fn waits(absolute: bool, time: Duration) -> Vec<(&'static str, Box<dyn Fn() -> bool>)> {
+fn waits(absolute: bool, time: Duration) -> Vec<Wait> {
     let end = move || match absolute {
         true => spec(now(libc::CLOCK_REALTIME) + time),
         false => spec(time),

@@ -9,7 +9,8 @@ use crate::memory::frames;
 use crate::process::wait::{PollTable, WaitQueue};
 use crate::user::{Buffer, UserPtr};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -137,8 +138,8 @@ impl Inotify {
         loop {
             state.last_wd = state.last_wd.checked_add(1).unwrap_or(1);
             let wd = state.last_wd;
-            if !state.watches.contains_key(&wd) {
-                state.watches.insert(wd, inode.clone());
+            if let Entry::Vacant(place) = state.watches.entry(wd) {
+                place.insert(inode.clone());
                 return Ok(wd);
             }
         }

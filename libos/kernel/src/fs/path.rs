@@ -25,10 +25,12 @@ impl Path {
     pub fn accessed(&self) {
         let flags = self.mount.flags();
         let never = MountFlags::NOATIME | MountFlags::RDONLY;
-        let is_dir = || self.inode().kind() == FileType::Directory;
-        if !flags.intersects(never) && !(flags.contains(MountFlags::NODIRATIME) && is_dir()) {
-            self.inode().accessed();
+        if flags.intersects(never)
+            || flags.contains(MountFlags::NODIRATIME) && self.inode().kind() == FileType::Directory
+        {
+            return;
         }
+        self.inode().accessed();
     }
 }
 

@@ -14,6 +14,7 @@ pub struct Links {
 }
 
 impl Links {
+    #[expect(clippy::new_without_default, reason = "made with a thread only")]
     pub const fn new() -> Links {
         Links {
             previous: null(),
@@ -37,6 +38,7 @@ fn vruntime(thread: &Thread) -> u64 {
 }
 
 impl RunQueue {
+    #[expect(clippy::new_without_default, reason = "made with a core only")]
     pub const fn new() -> RunQueue {
         RunQueue {
             first: null(),
@@ -45,6 +47,10 @@ impl RunQueue {
         }
     }
 
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "who wants to know asks for the first"
+    )]
     pub fn len(&self) -> usize {
         self.len
     }

@@ -291,12 +291,7 @@ impl Inode for Node {
                 let more = cookie >= PID_COOKIE || list(static_entries(tree::ROOT), cookie, sink);
                 if more {
                     let from = (PID_COOKIE, cookie);
-                    list_numbers(
-                        source::pids().into_iter(),
-                        from,
-                        (pid_ino, FileType::Directory),
-                        sink,
-                    );
+                    list_numbers(source::pids(), from, (pid_ino, FileType::Directory), sink);
                 }
             }
             What::Table(entries) => {
