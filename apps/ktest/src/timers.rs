@@ -21,6 +21,8 @@ crate::harness::tests![
     timers_whose_signals_wait_cost_nothing: Native,
     ignored_timers_cost_little: Native,
     what_is_ignored_for_a_while_comes_again: Native,
+    a_crowd_of_ignored_timers_leaves_time: Native,
+    timers_of_many_threads_cost_little: Native,
 ];
 
 static COUNT: AtomicI32 = AtomicI32::new(0);
@@ -133,16 +135,16 @@ extern "C" fn noting(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
 }
 
 fn create(signal: i32, value: usize) -> libc::timer_t {
+    create_of(libc::CLOCK_MONOTONIC, signal, value)
+}
+
+fn create_of(clock: libc::clockid_t, signal: i32, value: usize) -> libc::timer_t {
     let mut event: libc::sigevent = zeroed();
     event.sigev_notify = libc::SIGEV_SIGNAL;
     event.sigev_signo = signal;
     event.sigev_value.sival_ptr = ptr::without_provenance_mut(value);
     let mut timer: libc::timer_t = ptr::null_mut();
-    ok(sys!(timer_create(
-        libc::CLOCK_MONOTONIC,
-        &mut event,
-        &mut timer
-    )));
+    ok(sys!(timer_create(clock, &mut event, &mut timer)));
     timer
 }
 
@@ -308,6 +310,11 @@ fn compute_among_timers(signal: i32) {
         };
         ok(sys!(timer_settime(timer, 0, &value, ptr::null_mut())));
     }
+    compute();
+}
+
+/// Some work, which is to be done in time.
+fn compute() {
     let start = Instant::now();
     let mut work = 0u64;
     for n in 0..20_000_000u64 {
@@ -346,4 +353,40 @@ fn what_is_ignored_for_a_while_comes_again() {
     sleep_ms(10);
     count_on(libc::SIGUSR1);
     until("it comes again", || COUNT.load(SeqCst) > 2);
+}
+
+fn a_crowd_of_ignored_timers_leaves_time() {
+    on_signal(libc::SIGUSR1, 0, libc::SIG_IGN);
+    for n in 0..8000 {
+        let timer = create(libc::SIGUSR1, n);
+        let value = libc::itimerspec {
+            it_interval: libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 1,
+            },
+            // So that none rings before all are there.
+            it_value: libc::timespec {
+                tv_sec: 3,
+                tv_nsec: 0,
+            },
+        };
+        ok(sys!(timer_settime(timer, 0, &value, ptr::null_mut())));
+    }
+    sleep_ms(3000);
+    compute();
+}
+
+fn timers_of_many_threads_cost_little() {
+    for _ in 0..100 {
+        std::thread::spawn(|| {
+            loop {
+                sys!(pause());
+            }
+        });
+    }
+    for n in 0..3000 {
+        let timer = create_of(libc::CLOCK_PROCESS_CPUTIME_ID, libc::SIGUSR1, n);
+        set(timer, 1_000_000, 1_000_000);
+    }
+    compute();
 }

@@ -16,7 +16,7 @@ use crate::memory::AddressSpace;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// A process. Its place in the family tree (parent, group, session) is kept by [`table`].
 ///
@@ -59,6 +59,8 @@ pub struct Process {
     pub timers: SpinLock<ProcessTimers>,
     /// Some timer or limit of processor time is set, or somebody sleeps for it: ticks look at it.
     pub watch_cpu: AtomicBool,
+    /// The processor time, ns, before which none of its timers can run out.
+    pub timers_due: AtomicU64,
     /// Who sleeps until it has used some processor time.
     pub cpu_event: WaitQueue,
     pub oom_score_adj: AtomicI32,
@@ -104,6 +106,7 @@ impl Process {
             timers: SpinLock::new(ProcessTimers::default()),
             watch_cpu: AtomicBool::new(false),
             cpu_event: WaitQueue::new(),
+            timers_due: AtomicU64::new(u64::MAX),
             oom_score_adj: AtomicI32::new(0),
         })
     }

@@ -178,7 +178,7 @@ pub fn charge(parent: &Process, ns: u64) {
 
 /// A busy core's tick: counts for whatever it found, ends its slice if others are owed more, and looks at the timers of processor
 /// time. An idle core has no next one.
-pub fn tick(found: Interrupted, now: u64) {
+pub fn tick(found: Interrupted) {
     let core = here();
     let me = current();
     let in_kernel = match found {
@@ -191,7 +191,6 @@ pub fn tick(found: Interrupted, now: u64) {
             if owes_the_core() {
                 cpu::this().need_resched.store(true, Ordering::Relaxed);
             }
-            crate::time::timer::set_tick(now + TICK);
             let process = me.process();
             process
                 .watch_cpu
@@ -222,6 +221,10 @@ fn account(thread: &Thread) {
     let mut v = vruntime(thread)
         + match sched.nice.load(Ordering::Relaxed) {
             0 => ran,
+    if me.has_process() {
+        // However long that took, programs have the core until then.
+        crate::time::timer::set_tick(crate::time::monotonic_ns() + TICK);
+    }
             nice => ran * 1024 / weight(nice),
         };
     if sched.debt.load(Ordering::Relaxed) != 0 {

@@ -166,7 +166,9 @@ impl Timer {
             return;
         }
         if self.clock.is_processor_time() {
-            process.watch_cpu.store(true, Ordering::Relaxed);
+            // The next tick looks.
+            process.timers_due.store(0, Ordering::SeqCst);
+            process.watch_cpu.store(true, Ordering::SeqCst);
             return;
         }
         let deadline = match s.of_day {
@@ -177,8 +179,8 @@ impl Timer {
         s.armed = Some(timer::add(deadline, self.clone()));
     }
 
-    /// It has run out: sends the signal.
-    fn ring(self: &Arc<Self>, process: &Arc<Process>) {
+    /// It has run out, at `now` by its own clock: sends the signal.
+    fn ring(self: &Arc<Self>, process: &Arc<Process>, now: u64) {
         let (sent, info) = match &self.notify {
             Notify::Nothing => return,
             Notify::Process(info) => (send::queue(process, None, *info), info),
@@ -189,16 +191,14 @@ impl Timer {
         };
         if sent != Ok(true) {
             // Ignored, or there is nobody to take it. Nobody looks for every single one.
-            self.go_on(process, TICK);
+            self.go_on(process, now, TICK);
         } else if info.timer_id().is_none() && info.signo != SIGALRM {
-            self.go_on(process, 0);
+            self.go_on(process, now, 0);
         }
     }
 
-    /// Its signal is taken, or never will be: the timer runs again. Returns how many expirations were missed.
-    fn go_on(self: &Arc<Self>, process: &Process, least: u64) -> Option<u32> {
-        let of_day = self.state.lock().of_day;
-        let now = self.now(process, of_day);
+    /// Its signal is taken, or never will be: the timer runs again, at `now` by its own clock. Returns how many expirations were missed.
+    fn go_on(self: &Arc<Self>, process: &Process, now: u64, least: u64) -> Option<u32> {
         let mut s = self.state.lock();
         if !core::mem::take(&mut s.rests) {
             return None;
@@ -210,10 +210,14 @@ impl Timer {
         Some(s.overrun)
     }
 
-    /// Whether it is due, by its own clock. It rests from then on.
-    fn falls_due(&self, process: &Process) -> bool {
+    /// What its own clock says.
+    fn own_now(&self, process: &Process) -> u64 {
         let of_day = self.state.lock().of_day;
-        let now = self.now(process, of_day);
+        self.now(process, of_day)
+    }
+
+    /// Whether it is due at `now`, by its own clock. It rests from then on.
+    fn falls_due(&self, now: u64) -> bool {
         let mut s = self.state.lock();
         let due = s.deadline != 0 && !s.rests && now >= s.deadline;
         s.rests |= due;
@@ -246,8 +250,9 @@ impl TimerTarget for Timer {
             };
             timer::cancel(id);
         }
-        if self.falls_due(&process) {
-            self.ring(&process);
+        let now = self.own_now(&process);
+        if self.falls_due(now) {
+            self.ring(&process, now);
         } else {
             // The clock has been set back.
             self.arm(&process, &mut self.state.lock(), 0);
@@ -280,7 +285,8 @@ pub fn signal_taken(process: &Process, info: &mut SigInfo) {
         None if info.signo == SIGALRM => process.timers.lock().interval[0].clone(),
         None => return,
     };
-    if let Some(missed) = timer.and_then(|timer| timer.go_on(process, 0)) {
+    let missed = timer.and_then(|timer| timer.go_on(process, timer.own_now(process), 0));
+    if let Some(missed) = missed {
         info.set_overrun(missed);
     }
 }
@@ -293,7 +299,7 @@ pub fn signal_dropped(process: &Process, info: &SigInfo) {
             timer.state.lock().rests = false;
             process.watch_cpu.store(true, Ordering::Relaxed);
         } else {
-            timer.go_on(process, TICK);
+            timer.go_on(process, timer.own_now(process), TICK);
         }
     }
 }
@@ -338,42 +344,64 @@ pub fn watch_cpu_limit(process: &Process) {
 pub fn check_processor_time(process: &Arc<Process>) {
     // Whoever arms a timer from now on sets it again.
     process.watch_cpu.store(false, Ordering::SeqCst);
-    let mut armed = check_cpu_limit(process);
-    let mut timers = alloc::vec::Vec::new();
-    {
-        let t = process.timers.lock();
-        let all = || t.interval.iter().flatten().chain(t.posix.values());
-        let measured = || all().filter(|t| t.clock.is_processor_time());
-        if timers.try_reserve_exact(measured().count()).is_ok() {
-            timers.extend(measured().cloned());
-        } else {
-            armed = true;
-        }
-    }
-    for timer in timers {
-        if timer.falls_due(process) {
-            timer.ring(process);
-        }
-        let s = timer.state.lock();
-        armed |= s.deadline != 0 && !s.rests;
+    let used = process.cpu_time_ns();
+    let limited = check_cpu_limit(process, used);
+    let due = &process.timers_due;
+    if used >= due.load(Ordering::SeqCst) {
+        // One that is armed meanwhile stays the earliest.
+        due.store(u64::MAX, Ordering::SeqCst);
+        due.fetch_min(ring_due_timers(process, used), Ordering::SeqCst);
     }
     // Who sleeps until so much has been used looks for himself, and sets it again.
     process.cpu_event.wake_all();
-    if armed {
+    if limited || due.load(Ordering::SeqCst) != u64::MAX {
         process.watch_cpu.store(true, Ordering::SeqCst);
     }
 }
 
+/// Rings what has run out once the process has `used` so much. Returns how much it will have used when the next one may.
+#[cfg(target_os = "none")]
+fn ring_due_timers(process: &Arc<Process>, used: u64) -> u64 {
+    let mut timers = alloc::vec::Vec::new();
+    {
+        let t = process.timers.lock();
+        let all = || t.interval.iter().flatten().chain(t.posix.values());
+        let rings =
+            |t: &&Arc<Timer>| t.clock.is_processor_time() && !matches!(t.notify, Notify::Nothing);
+        let measured = || all().filter(rings);
+        if timers.try_reserve_exact(measured().count()).is_err() {
+            return 0;
+        }
+        timers.extend(measured().cloned());
+    }
+    let mut next = u64::MAX;
+    for timer in timers {
+        // The sum over all threads is taken once, not for each timer.
+        let now = match timer.clock {
+            Clock::Cpu => used,
+            _ => timer.now(process, false),
+        };
+        if timer.falls_due(now) {
+            timer.ring(process, now);
+        }
+        let s = timer.state.lock();
+        if s.deadline != 0 && !s.rests {
+            // No clock of a thread, nor of user time, is faster than that of the process.
+            next = next.min(used.saturating_add(s.deadline.saturating_sub(now)));
+        }
+    }
+    next
+}
+
 /// `RLIMIT_CPU`: SIGXCPU each second past the soft limit, SIGKILL at the hard one (setrlimit(2)). Whether there is a limit.
 #[cfg(target_os = "none")]
-fn check_cpu_limit(process: &Arc<Process>) -> bool {
+fn check_cpu_limit(process: &Arc<Process>, used: u64) -> bool {
     const SECOND: u64 = 1_000_000_000;
     let limit = process.limits.lock().get(limits::CPU);
     let Ok(limit) = limit else { return false };
     if limit.soft == limits::INFINITY {
         return false;
     }
-    let used = process.cpu_time_ns();
     if limit.hard != limits::INFINITY && used >= limit.hard.saturating_mul(SECOND) {
         send::send_to_process(process, SigInfo::kernel(super::signal::SIGKILL));
         return true;

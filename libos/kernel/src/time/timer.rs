@@ -51,7 +51,7 @@ struct Timers {
     queue: BTreeMap<(u64, u64), Arc<dyn TimerTarget>>,
     /// The next tick of a busy core ([`crate::process::accounting`]).
     tick: Option<u64>,
-    /// What the hardware is set to.
+    /// What the hardware is set to; 0 while the interrupt is handled.
     programmed: Option<u64>,
     /// After a crowd of timers, programs run for as long before the next one rings.
     not_before: u64,
@@ -125,7 +125,9 @@ pub fn on_interrupt(found: crate::arch::Interrupted) {
     let now = super::monotonic_ns();
     let tick = {
         let mut timers = TIMERS[cpu].lock();
-        timers.programmed = None;
+        // Whatever is set in here is programmed at the end, where it is known how long this took: a deadline that has passed by
+        // then would ring again at once, and for ever.
+        timers.programmed = Some(0);
         arch::time::set_deadline(None);
         timers.tick.take_if(|t| *t <= now).is_some()
     };
@@ -147,12 +149,13 @@ pub fn on_interrupt(found: crate::arch::Interrupted) {
         crowded = crowd % 16 == 0 && super::monotonic_ns() - now > MOST_AT_ONCE;
     }
     if tick {
-        crate::process::scheduler::tick(found, now);
+        crate::process::scheduler::tick(found);
     }
     let mut timers = TIMERS[cpu].lock();
     if crowded {
         let end = super::monotonic_ns();
         timers.not_before = end + (end - now);
     }
+    timers.programmed = None;
     timers.program();
 }
