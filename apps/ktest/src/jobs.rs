@@ -17,6 +17,8 @@ crate::harness::tests![
     orphaned_stopped_groups_are_hung_up: Native,
     the_end_of_a_member_may_orphan_its_group: Native,
     priority_is_inherited,
+    who_may_not_signal_holds_up_no_birth: Native,
+    what_is_ignored_holds_up_no_birth: Native,
 ];
 
 fn sleeper() -> i32 {
@@ -231,5 +233,31 @@ fn priority_is_inherited() {
         );
         ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, 100)));
         assert_eq!(sys!(getpriority(libc::PRIO_PROCESS as _, 0)), 19, "clamped");
+    });
+}
+
+/// Makes children while `disturb` is called all the time by somebody who is `user`.
+fn births_among(user: u32, disturb: fn()) {
+    let disturber = spawn(|| {
+        ok(sys!(setuid(user)));
+        loop {
+            disturb();
+        }
+    });
+    for _ in 0..200 {
+        assert_eq!(end_of(|| 0), End::Exit(0));
+    }
+    ok(sys!(kill(disturber, libc::SIGKILL)));
+    wait(disturber);
+}
+
+fn who_may_not_signal_holds_up_no_birth() {
+    births_among(4321, || _ = sys!(kill(-1, libc::SIGUSR1)));
+}
+
+fn what_is_ignored_holds_up_no_birth() {
+    births_among(0, || {
+        ok(sys!(kill(0, 0)));
+        ok(sys!(kill(0, libc::SIGWINCH)));
     });
 }

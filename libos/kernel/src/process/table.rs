@@ -284,19 +284,24 @@ pub fn session_by_id(sid: Pid) -> Option<Arc<Session>> {
     session_where(|n| n.session.id == sid)
 }
 
-/// Calls `send` on every process that `chosen` accepts, with its session's number. Whether one was sent to; else the last error, or
-/// `ESRCH`. No child is born meanwhile, and one that a process among them is making starts over: nobody is left out.
+/// Calls `send` on every process that `chosen` accepts, with its session's number. `send` says whether the signal is pending then.
+/// Whether one was sent to; else the last error, or `ESRCH`. No child is born meanwhile, and one that a process among them is making starts over: nobody is left out.
 pub fn signal_each(
     chosen: &dyn Fn(&Node) -> bool,
-    send: &dyn Fn(&Arc<Process>, Pid) -> Result<()>,
+    send: &dyn Fn(&Arc<Process>, Pid) -> Result<bool>,
 ) -> Result<()> {
     let t = TABLE.lock();
     let mut outcome = Err(Errno::ESRCH);
     for n in t.nodes.values().filter(|n| chosen(n)) {
-        let sent = send(&n.process, n.session.id);
-        n.process.signals.count_broadcast();
-        if outcome.is_err() {
-            outcome = sent;
+        match send(&n.process, n.session.id) {
+            Ok(pending) => {
+                outcome = Ok(());
+                // Nobody's births wait for what he was not allowed to be sent, or ignores. One that it ends has none any more.
+                if pending {
+                    n.process.signals.count_broadcast();
+                }
+            }
+            Err(e) => outcome = outcome.or(Err(e)),
         }
     }
     outcome

@@ -24,7 +24,8 @@ pub fn kick(thread: &Thread) {
 /// instructions cause.
 fn is_ignored(process: &Process, info: &SigInfo) -> bool {
     match process.actions.lock().lock().disposition(info.signo) {
-        Disposition::Ignore => true,
+        // A continuation has done its work when it is sent ([`control`]).
+        Disposition::Ignore | Disposition::Continue => true,
         Disposition::Handle => false,
         _ => process.pid == 1 && !info.is_fault(),
     }
@@ -181,8 +182,7 @@ pub fn force(thread: &Arc<Thread>, info: SigInfo) {
 /// Sends to every member of a process group. `ESRCH` when it has none.
 pub fn send_to_group(group: Pid, info: SigInfo) -> Result<()> {
     table::signal_each(&|member| member.group == group, &|p, _| {
-        send_to_process(p, info);
-        Ok(())
+        queue(p, None, info)
     })
 }
 

@@ -61,16 +61,17 @@ pub fn sys_kill(pid: i32, signo: i32) -> Result<usize> {
         if !permitted(target, own_session == Some(session)) {
             return Err(Errno::EPERM);
         }
-        if signo != 0 {
-            send::send_to_process(target, info);
+        match signo {
+            0 => Ok(false),
+            _ => send::queue(target, None, info),
         }
         Ok(())
     };
     match pid {
-        1.. => send(
-            &table::find(pid).ok_or(Errno::ESRCH)?,
-            table::session_id(pid),
-        )?,
+        1.. => {
+            let target = table::find(pid).ok_or(Errno::ESRCH)?;
+            send(&target, table::session_id(pid))?;
+        }
         // Who may signal nobody has signalled all of them.
         -1 => match table::signal_each(&|n| n.pid() > 1 && n.pid() != me.pid, &send) {
             Ok(()) | Err(Errno::EPERM) => {}
