@@ -38,6 +38,9 @@ crate::harness::tests![
     synchronous_signals_stay_with_their_thread,
     sigqueue_carries_a_value,
     number_limits_are_checked,
+    a_full_queue_refuses_pthread_kill: Native,
+    forged_timer_signals_are_counted: Native,
+    a_continuation_interrupts_nobody_who_runs: Native,
 ];
 
 static COUNT: AtomicI32 = AtomicI32::new(0);
@@ -699,4 +702,65 @@ fn number_limits_are_checked() {
         sys!(syscall(libc::SYS_tgkill, own(), 999_999, 0)),
         libc::ESRCH,
     );
+}
+
+/// Lets few signals be queued, and takes them again: how many `send` could send, and how many came.
+fn sent_and_taken(signal: i32, send: impl Fn(i32) -> i64) -> (usize, usize) {
+    block(&[signal]);
+    let few = libc::rlimit {
+        rlim_cur: 8,
+        rlim_max: 8,
+    };
+    ok(sys!(setrlimit(libc::RLIMIT_SIGPENDING, &few)));
+    let sent = (0..20).filter(|&n| {
+        let sent = send(n);
+        if sent != 0 {
+            fails(sent, libc::EAGAIN);
+        }
+        sent == 0
+    });
+    let sent = sent.count();
+    let (set, no_time) = (set_of(&[signal]), zeroed());
+    let take = || sys!(sigtimedwait(&set, ptr::null_mut(), &no_time)) == signal;
+    (sent, (0..).take_while(|_| take()).count())
+}
+
+fn a_full_queue_refuses_pthread_kill() {
+    let signal = libc::SIGRTMIN() + 1;
+    let (sent, taken) = sent_and_taken(signal, |_| {
+        let me = sys!(syscall(libc::SYS_gettid));
+        sys!(syscall(libc::SYS_tgkill, own(), me, signal))
+    });
+    assert!((1..=8).contains(&sent), "{sent} sent");
+    assert_eq!(sent, taken);
+}
+
+fn forged_timer_signals_are_counted() {
+    let signal = libc::SIGRTMIN() + 1;
+    let (sent, taken) = sent_and_taken(signal, |n| {
+        // si_code, and the number of the timer.
+        let mut info = [0i32; 32];
+        (info[0], info[2], info[3], info[4]) = (signal, libc::SI_TIMER, 1, n);
+        sys!(syscall(
+            libc::SYS_rt_sigqueueinfo,
+            own(),
+            signal,
+            info.as_ptr()
+        ))
+    });
+    assert!((1..=8).contains(&sent), "{sent} sent");
+    assert_eq!(sent, taken);
+}
+
+fn a_continuation_interrupts_nobody_who_runs() {
+    let child = spawn(|| {
+        let poll = ok(sys!(epoll_create1(0)));
+        let mut event: libc::epoll_event = zeroed();
+        sys!(epoll_wait(poll, &mut event, 1, 500))
+    });
+    for _ in 0..10 {
+        sleep_ms(20);
+        ok(sys!(kill(child, libc::SIGCONT)));
+    }
+    assert_eq!(wait(child), End::Exit(0), "not EINTR");
 }

@@ -29,7 +29,8 @@ pub struct SigInfo {
     pub signo: i32,
     pub errno: i32,
     pub code: i32,
-    pad: i32,
+    /// 1 in what a timer of the process sent. A program cannot say so, and does not see it.
+    of_timer: i32,
     fields: [u64; 14],
 }
 
@@ -47,7 +48,7 @@ impl SigInfo {
             signo,
             errno: 0,
             code,
-            pad: 0,
+            of_timer: 0,
             fields: [0; 14],
         }
     }
@@ -91,6 +92,7 @@ impl SigInfo {
     /// A POSIX timer expired.
     pub fn timer(signo: i32, timer: i32, value: u64) -> Self {
         let mut s = Self::new(signo, code::SI_TIMER);
+        s.of_timer = 1;
         s.fields[0] = pair(timer, 0);
         s.fields[1] = value;
         s
@@ -103,7 +105,11 @@ impl SigInfo {
 
     /// Which timer sent it.
     pub fn timer_id(&self) -> Option<i32> {
-        (self.code == code::SI_TIMER).then_some(self.fields[0] as i32)
+        (self.of_timer != 0).then_some(self.fields[0] as i32)
+    }
+    /// It has come from a program, or goes to one.
+    pub fn forget_timer(&mut self) {
+        self.of_timer = 0;
     }
     /// Expirations that this signal stands for beyond the first.
     pub fn set_overrun(&mut self, overrun: u32) {

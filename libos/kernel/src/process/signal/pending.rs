@@ -25,7 +25,7 @@ impl Pending {
 
     /// Adds a signal; a standard one that is there already stays as it is. When `most` real-time signals are queued or there is no
     /// memory for it, a signal that `sigqueue` sent is refused, any other loses what it carried (signal(7) and the kernel's `kill` do
-    /// the same). A timer has one signal at most, its own, and a place for it.
+    /// the same). A timer has one signal at most, its own, beyond what others may queue; without memory for it, it is refused.
     pub fn push(&mut self, info: SigInfo, most: usize) -> Result<()> {
         let standard = info.signo < super::SIGRTMIN;
         let there = match info.timer_id() {
@@ -38,7 +38,7 @@ impl Pending {
         let full = !standard && info.timer_id().is_none() && self.queue.len() >= most;
         if !full && self.queue.try_reserve(1).is_ok() {
             self.queue.push_back(info);
-        } else if !standard && info.code < 0 {
+        } else if info.timer_id().is_some() || !standard && info.code < 0 {
             return Err(Errno::EAGAIN);
         }
         self.set.insert(info.signo);

@@ -158,6 +158,7 @@ pub fn take(me: &Thread, mask: SigSet) -> Option<SigInfo> {
     let own = me.signals.lock().pending.pop(mask);
     let mut info = own.or_else(|| process.signals.pending.lock().pop(mask))?;
     timers::signal_taken(process, &mut info);
+    info.forget_timer();
     Some(info)
 }
 

@@ -65,7 +65,6 @@ pub fn sys_kill(pid: i32, signo: i32) -> Result<usize> {
             0 => Ok(false),
             _ => send::queue(target, None, info),
         }
-        Ok(())
     };
     match pid {
         1.. => {
@@ -112,7 +111,7 @@ fn kill_thread(tgid: Option<i32>, tid: i32, signo: i32) -> Result<usize> {
     let thread = thread_of(tgid, tid)?;
     check_permission(thread.process(), signo)?;
     if signo != 0 {
-        send::send_to_thread(&thread, from_user(signo, SI_TKILL));
+        send::queue(thread.process(), Some(&thread), from_user(signo, SI_TKILL))?;
     }
     Ok(0)
 }
@@ -121,6 +120,7 @@ fn kill_thread(tgid: Option<i32>, tid: i32, signo: i32) -> Result<usize> {
 fn read_queued(target: i32, signo: i32, info: UserPtr<SigInfo>) -> Result<SigInfo> {
     let mut info = info.read()?;
     info.signo = signo;
+    info.forget_timer();
     if (info.code >= 0 || info.code == SI_TKILL) && target != current().process().pid {
         return Err(Errno::EPERM);
     }
