@@ -1,11 +1,12 @@
 //! Clocks and timers. Times are nanoseconds in `u64`.
 
 pub mod adjust;
+mod clock_set;
 pub mod page;
 pub mod sys;
 pub mod timer;
 
-use crate::process::wait::WaitQueue;
+use clock_set::ClockSet;
 
 /// Nanoseconds since boot (`CLOCK_MONOTONIC`).
 pub fn monotonic_ns() -> u64 {
@@ -24,7 +25,7 @@ pub fn set_realtime_ns(ns: u64) {
 }
 
 /// Sleepers and timers that wait for a time of day.
-pub static CLOCK_SET: WaitQueue = WaitQueue::new();
+pub static CLOCK_SET: ClockSet = ClockSet::new();
 
 /// What to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

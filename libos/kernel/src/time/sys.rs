@@ -135,12 +135,12 @@ pub fn sys_settimeofday(time: UserPtr<[i64; 2]>, _zone: usize) -> Result<usize> 
 /// Sleeps until then, wherever a clock that is set meanwhile moves that to.
 fn sleep_until(deadline: Deadline) -> Result<()> {
     loop {
-        let (offset, at) = (page::real_offset(), deadline.monotonic());
+        let offset = page::real_offset();
         let woken = match deadline {
-            Deadline::Monotonic(_) => WaitQueue::new().wait::<()>(Some(at), || None),
+            Deadline::Monotonic(at) => WaitQueue::new().wait::<()>(Some(at), || None),
             Deadline::OfDay(_) => {
                 let set = || (page::real_offset() != offset).then_some(());
-                CLOCK_SET.wait(Some(at), set)
+                CLOCK_SET.wait(deadline, set)
             }
         };
         match woken {
