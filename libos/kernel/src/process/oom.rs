@@ -2,7 +2,8 @@
 //!
 //! Frames of programs and files run out first: a fault that finds none comes to [`make_room`], a call that wants some gets
 //! `ENOMEM`. The last frames are the kernel heap's, whose small allocations have no way to fail. A call that digs deep into that
-//! reserve settles it ([`settle`]) before its thread sleeps with what it took, or on its way out, before the program can make another.
+//! reserve settles it ([`settle`]) on its way out, before the program can make another. One that sleeps before that ends somebody, too,
+//! for what it took may be what is missing, but does not wait: whoever has to die may need a lock that the sleeper holds.
 
 use super::signal::{SIGKILL, send};
 use super::thread::flag;
@@ -10,7 +11,7 @@ use super::{Process, current, scheduler, table};
 use crate::arch::cpu;
 use crate::memory::frames;
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 /// Frames that a thread takes besides its program's memory: its kernel stack and what describes it.
 const THREAD_FRAMES: i64 = 5;
@@ -18,6 +19,9 @@ const THREAD_FRAMES: i64 = 5;
 const DESCRIPTOR_FRAMES: i64 = 4;
 /// So many descriptors everybody has.
 const FEW_DESCRIPTORS: usize = 64;
+
+/// The process that was ended last.
+static VICTIM: AtomicI32 = AtomicI32::new(0);
 
 /// How bad a process is: its pages, their tables, and what its threads and files take, shifted by `oom_score_adj` (proc(5)) in thousandths of all
 /// memory.
@@ -64,6 +68,24 @@ pub fn settle() {
     // Waiting takes memory, too, and is no reason to begin again.
     me.set_flag(flag::SETTLING);
     end_some();
+    me.clear_flag(flag::SETTLING);
+}
+
+/// The running thread is about to sleep in the kernel, under [`flag::SHORTAGE`] and perhaps with a sleep lock: ends a process unless one
+/// is ending already.
+pub fn make_room_later() {
+    let me = current();
+    me.clear_flag(flag::SHORTAGE);
+    me.set_flag(flag::SETTLING);
+    let going = table::find(VICTIM.load(Ordering::Relaxed));
+    let going = going.is_some_and(|p| p.is_ending() && !p.is_zombie());
+    if !going
+        && frames::is_short()
+        && !me.is_dying()
+        && let Some(victim) = largest()
+    {
+        end(&victim);
+    }
     me.clear_flag(flag::SETTLING);
 }
 
@@ -116,6 +138,7 @@ fn end(victim: &Arc<Process>) {
             victim.space().resident_pages() * 4
         );
     }
+    VICTIM.store(victim.pid, Ordering::Relaxed);
     send::end_process(victim, SIGKILL);
 }
 

@@ -221,7 +221,7 @@ impl Thread {
         #[cfg(target_os = "none")]
         if self.flags.load(Ordering::Relaxed) & flag::SHORTAGE != 0 {
             // What it took it would keep for as long as it sleeps.
-            return super::oom::settle();
+            return super::oom::make_room_later();
         }
         let timer = deadline.map(|d| crate::time::timer::add(d, self.clone()));
         if self.sleep.park() {
