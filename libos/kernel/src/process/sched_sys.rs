@@ -1,7 +1,7 @@
 //! The operations that steer the scheduler (sched(7)).
 
 use super::thread::{RESET_ON_FORK, Thread, current};
-use super::{scheduler, table};
+use super::{limits, scheduler, table};
 use crate::arch::cpu;
 use crate::base::{Errno, Result};
 use crate::user::UserPtr;
@@ -133,7 +133,8 @@ pub fn sys_getcpu(cpu: UserPtr<u32>, node: UserPtr<u32>) -> Result<usize> {
     Ok(0)
 }
 
-/// Calls `f` on every thread that `setpriority(2)` means: one thread, a process group, a user. `ESRCH` if there is none.
+/// Calls `f` on every thread that `setpriority(2)` means: one thread, a process group, a user. The last error, or `ESRCH` if there is
+/// none.
 fn for_each_target(
     which: i32,
     who: i32,
@@ -165,8 +166,11 @@ fn for_each_target(
         for n in 0.. {
             let thread = p.threads.lock().get(n).filter(|_| meant).cloned();
             let Some(thread) = thread else { break };
-            f(&thread)?;
-            found = Ok(());
+            match f(&thread) {
+                Ok(()) if found == Err(Errno::ESRCH) => found = Ok(()),
+                Ok(()) => {}
+                failed => found = failed,
+            }
         }
     }
     found
@@ -187,7 +191,9 @@ pub fn sys_setpriority(which: i32, who: i32, nice: i32) -> Result<usize> {
     let privileged = current().process().creds().is_privileged();
     for_each_target(which, who, &mut |t| {
         may_change(t)?;
-        if nice < t.sched.nice.load(Ordering::Relaxed) && !privileged {
+        // RLIMIT_NICE counts from 20 downwards (getrlimit(2)).
+        let least = 20 - t.process().rlimit(limits::NICE).min(40) as i32;
+        if nice < t.sched.nice.load(Ordering::Relaxed) && nice < least && !privileged {
             return Err(Errno::EACCES);
         }
         t.sched.nice.store(nice, Ordering::Relaxed);
