@@ -20,6 +20,9 @@ crate::harness::tests![
     who_works_through_children_gets_no_more: Native,
     niceness_is_a_threads_own: Native,
     policies_are_checked_and_may_end_with_a_fork: Native,
+    busy_cores_share_the_work: Native,
+    a_groups_niceness_is_set_as_far_as_is_allowed: Native,
+    a_limit_of_niceness_allows_as_much: Native,
 ];
 
 fn cores() -> Vec<usize> {
@@ -405,5 +408,96 @@ fn policies_are_checked_and_may_end_with_a_fork() {
         });
         assert_eq!(end, End::Exit(0));
         assert_eq!(get(), libc::SCHED_BATCH | RESET_ON_FORK);
+    });
+}
+
+fn busy_cores_share_the_work() {
+    let all = cores();
+    let busy: Vec<i32> = all[1..]
+        .iter()
+        .map(|&core| {
+            spawn(move || {
+                only(0, core);
+                spin_for_ever()
+            })
+        })
+        .collect();
+    // No core idles when these begin, on the first of them.
+    let seen = shared::<[AtomicU64; 64]>();
+    let pids: Vec<i32> = (0..all.len() * 2)
+        .map(|_| {
+            let all = all.clone();
+            spawn(move || {
+                only(0, all[0]);
+                let mut set: libc::cpu_set_t = zeroed();
+                all.iter().for_each(|&core| sys!(CPU_SET(core, &mut set)));
+                ok(sys!(sched_setaffinity(
+                    0,
+                    size_of::<libc::cpu_set_t>(),
+                    &set
+                )));
+                loop {
+                    seen[sys!(sched_getcpu()) as usize].fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    until("every core has some", || {
+        all.iter().all(|&core| seen[core].load(SeqCst) > 0)
+    });
+    for pid in pids.into_iter().chain(busy) {
+        ok(sys!(kill(pid, libc::SIGKILL)));
+        wait(pid);
+    }
+}
+
+fn a_groups_niceness_is_set_as_far_as_is_allowed() {
+    in_child(|| {
+        ok(sys!(setpgid(0, 0)));
+        let group = sys!(getpid());
+        let members: Vec<i32> = [4321, 1234, 4321]
+            .into_iter()
+            .map(|user| {
+                let (mut ready, told) = pipe();
+                let pid = spawn(move || {
+                    ok(sys!(setresuid(user, user, user)));
+                    drop(told);
+                    loop {
+                        sys!(pause());
+                    }
+                });
+                assert_eq!(std::io::Read::read(&mut ready, &mut [0]).ok(), Some(0));
+                pid
+            })
+            .collect();
+        ok(sys!(setresuid(1234, 1234, 0)));
+        fails(
+            sys!(setpriority(libc::PRIO_PGRP as _, group as _, 5)),
+            libc::EPERM,
+        );
+        let nice = |pid: i32| sys!(getpriority(libc::PRIO_PROCESS as _, pid as _));
+        assert_eq!([0, 1, 2].map(|n| nice(members[n])), [0, 5, 0]);
+        assert_eq!(nice(0), 5);
+        ok(sys!(setresuid(0, 0, 0)));
+        for pid in members {
+            ok(sys!(kill(pid, libc::SIGKILL)));
+            wait(pid);
+        }
+    });
+}
+
+fn a_limit_of_niceness_allows_as_much() {
+    in_child(|| {
+        let limit = libc::rlimit {
+            rlim_cur: 25,
+            rlim_max: 25,
+        };
+        ok(sys!(setrlimit(libc::RLIMIT_NICE, &limit)));
+        ok(sys!(setuid(1234)));
+        ok(sys!(setpriority(libc::PRIO_PROCESS as _, 0, -5)));
+        fails(
+            sys!(setpriority(libc::PRIO_PROCESS as _, 0, -6)),
+            libc::EACCES,
+        );
     });
 }

@@ -87,18 +87,21 @@ impl RunQueue {
     /// Puts a thread, which is on no list, behind those that have had no more than it.
     pub fn insert(&mut self, thread: Arc<Thread>) {
         let v = vruntime(&thread);
-        // A thread that has just run belongs near the end, one that has slept near the front.
-        let middle = match (self.first(), self.last()) {
-            (Some(first), Some(last)) => u64::midpoint(vruntime(first), vruntime(last)),
-            _ => 0,
-        };
-        let previous = if v < middle {
-            let next = self.iter().find(|t| vruntime(t) > v);
-            // SAFETY: it is on the list.
-            next.map_or(self.last, |t| unsafe { (*Self::links(t)).previous })
-        } else {
-            let previous = self.iter_back().find(|t| vruntime(t) <= v);
-            previous.map_or(null(), core::ptr::from_ref)
+        // A thread that has just run belongs near the end; of a crowd that has slept, each belongs behind the crowd. So it is looked for
+        // from both ends at once.
+        let (mut front, mut back) = (self.first, self.last);
+        let previous = loop {
+            // SAFETY: what is on the list is alive, and so are its neighbours.
+            unsafe {
+                if back.is_null() || vruntime(&*back) <= v {
+                    break back;
+                }
+                let links = &*Self::links(&*front);
+                if vruntime(&*front) > v {
+                    break links.previous;
+                }
+                (front, back) = (links.next, (*Self::links(&*back)).previous);
+            }
         };
         let new = Arc::into_raw(thread);
         // SAFETY: `new` is alive and on no list; `previous` is on this one, or null for its front.

@@ -6,12 +6,12 @@
 
 use super::accounting::{TICK, found_in_kernel};
 use super::run_queue::RunQueue;
-use super::thread::Thread;
+use super::thread::{Thread, flag};
 use super::{Process, current};
 use crate::arch::{self, Interrupted, MAX_CPUS, cpu, frame, gic};
 use crate::base::SpinLock;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
 /// A sleeper comes back at most this far (ns) ahead of the others.
 const SLEEPER_BONUS: u64 = 6_000_000;
@@ -110,21 +110,33 @@ fn idle_core_for(thread: &Thread) -> Option<usize> {
     cpu::online().find(|&c| may_run_on(thread, c) && CORES[c].is_idle())
 }
 
+/// How many wait for core `c`.
+fn len(c: usize) -> usize {
+    CORES[c].len.load(Ordering::Relaxed)
+}
+
+/// A core that the thread had better wait for than for one with so many in the queue: one that idles, or one with a shorter queue. What
+/// it has in its caches is worth a place there.
+#[inline(never)]
+fn better_core_for(thread: &Thread, queued: usize) -> Option<usize> {
+    let shortest = || {
+        let allowed = cpu::online().filter(|&c| may_run_on(thread, c));
+        let shortest = allowed.min_by_key(|&c| len(c));
+        shortest.filter(|&c| len(c) + 2 <= queued)
+    };
+    idle_core_for(thread).or_else(shortest)
+}
+
 /// Puts a runnable thread on the queue of the best core for it.
 pub fn enqueue(thread: Arc<Thread>) {
     let last = thread.sched.cpu.load(Ordering::Relaxed);
     let stays = may_run_on(&thread, last) && cpu::get(last).online.load(Ordering::Relaxed);
     let target = if stays && (CORES[last].is_idle() || cpu::online_count() == 1) {
         last
+    } else if stays {
+        better_core_for(&thread, len(last)).unwrap_or(last)
     } else {
-        idle_core_for(&thread)
-            .or_else(|| stays.then_some(last))
-            .or_else(|| {
-                cpu::online()
-                    .filter(|&c| may_run_on(&thread, c))
-                    .min_by_key(|&c| CORES[c].len.load(Ordering::Relaxed))
-            })
-            .unwrap_or(arch::cpu_id())
+        better_core_for(&thread, usize::MAX).unwrap_or(arch::cpu_id())
     };
     // Time asleep is not owed back in full, and a queue's clock is not another's.
     let owed = push(target, thread, |v, clock| {
@@ -205,6 +217,10 @@ pub fn tick(found: Interrupted) {
     if let Some(process) = watched {
         super::timers::check_processor_time(&process);
     }
+    if me.has_process() {
+        // However long that took, programs have the core until then.
+        crate::time::timer::set_tick(crate::time::monotonic_ns() + TICK);
+    }
 }
 
 /// The core has something to do again.
@@ -221,10 +237,6 @@ fn account(thread: &Thread) {
     let mut v = vruntime(thread)
         + match sched.nice.load(Ordering::Relaxed) {
             0 => ran,
-    if me.has_process() {
-        // However long that took, programs have the core until then.
-        crate::time::timer::set_tick(crate::time::monotonic_ns() + TICK);
-    }
             nice => ran * 1024 / weight(nice),
         };
     if sched.debt.load(Ordering::Relaxed) != 0 {
@@ -284,10 +296,19 @@ fn next_for(core: usize) -> Option<Arc<Thread>> {
         .find_map(|c| pop(c, core))
 }
 
-/// Gives up the core; the caller is not runnable (parked or dead).
+/// Gives up the core, unless the running thread has been woken since it prepared to sleep.
 pub(super) fn park() {
     let me = current();
+    // Before: once it is parked it may be queued already, by its run time.
     account(me);
+    if me.try_to_park() {
+        leave(me);
+    }
+}
+
+/// Gives up the core; the caller is not runnable (parked or dead), unless it has been woken since.
+#[inline(always)]
+fn leave(me: &Arc<Thread>) {
     me.sched.voluntary.fetch_add(1, Ordering::Relaxed);
     match next_for(arch::cpu_id()) {
         // Woken meanwhile.
@@ -311,9 +332,9 @@ pub fn yield_now() {
         account(me);
         me.sched.involuntary.fetch_add(1, Ordering::Relaxed);
         let clock = here().queue.lock().min_vruntime;
-        match idle_core_for(me) {
-            // It looks at its own queue again until this core has let go of the thread.
-            Some(idle) => push(idle, me.clone(), |v, other| moved(v, clock, other)),
+        match better_core_for(me, len(core) + 1) {
+            // That one passes it over until this core has let go of it.
+            Some(other) => push(other, me.clone(), |v, other| moved(v, clock, other)),
             None => push(core, me.clone(), |v, _| v),
         };
         switch_to(next);
@@ -373,13 +394,16 @@ fn switch_to_raw(next: *const Thread) {
     }
     #[cfg(debug_assertions)]
     crate::base::lockdep::switch();
-    let core = here();
+    let cpu_id = arch::cpu_id();
+    let core = &CORES[cpu_id];
     // SAFETY: `next` is off every queue and kept alive by its own `me` reference; this core alone has it now. It has left its
     // last core (`pop`), whose stores come before what is read of it here.
     unsafe {
         let still_on_a_core = (*next).on_cpu.swap(true, Ordering::Acquire);
         debug_assert!(!still_on_a_core);
-        (*next).sched.cpu.store(arch::cpu_id(), Ordering::Relaxed);
+        (*next).sched.cpu.store(cpu_id, Ordering::Relaxed);
+        // Whoever sets a flag and does not find the thread here yet, to interrupt it, has set it before it is read on the way out.
+        fence(Ordering::SeqCst);
         let now = (*me).sched.clock.stop();
         (*next).sched.clock.start(now);
         if !(*me).has_process() && !core.ticking.load(Ordering::Relaxed) {
@@ -420,8 +444,9 @@ extern "C" fn finish_switch() {
 
 /// Ends the running thread: it is switched out for good.
 pub fn die() -> ! {
-    current().mark_dead();
-    park();
+    let me = current();
+    me.mark_dead();
+    leave(me);
     unreachable!("a dead thread was scheduled");
 }
 
@@ -488,8 +513,18 @@ pub fn affinity_changed(thread: &Thread) {
             return enqueue(thread);
         }
     }
-    // It runs, sleeps, or is on its way between queues; whoever takes it off one looks.
+    // It runs, sleeps, or is on its way from a queue to a core.
+    thread.set_flag(flag::AFFINITY);
     interrupt(thread);
+}
+
+/// Moves the running thread, whose affinity has been changed, if it may not be here any more. The vector registers may be a program's.
+pub fn follow_affinity() {
+    let me = current();
+    me.clear_flag(flag::AFFINITY);
+    if !may_run_on(me, arch::cpu_id()) {
+        with_fp_saved(migrate);
+    }
 }
 
 /// Moves the running thread to a core that its affinity allows.

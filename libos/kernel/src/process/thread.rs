@@ -28,6 +28,8 @@ pub mod flag {
     pub const SETTLING: u32 = 32;
     /// The process has been stopped and goes on.
     pub const CONTINUED: u32 = 64;
+    /// Its affinity has been changed: it may have to leave its core.
+    pub const AFFINITY: u32 = 128;
 }
 
 /// What the scheduler keeps of a thread.
@@ -224,12 +226,15 @@ impl Thread {
             return super::oom::make_room_later();
         }
         let timer = deadline.map(|d| crate::time::timer::add(d, self.clone()));
-        if self.sleep.park() {
-            super::scheduler::park();
-        }
+        super::scheduler::park();
         if let Some(timer) = timer {
             crate::time::timer::cancel(timer);
         }
+    }
+
+    /// Whether the running thread, not having been woken meanwhile, is parked now and is to leave its core.
+    pub(super) fn try_to_park(&self) -> bool {
+        self.sleep.park()
     }
 
     /// Makes a sleeping thread runnable; nothing otherwise.

@@ -231,10 +231,6 @@ extern "C" fn on_program_irq(frame: &mut TrapFrame) {
     open_to_fiq();
     let late = cpu::this().kernel_was_late.swap(false, Ordering::Relaxed);
     dispatch_interrupts(Interrupted::Program { pc: frame.pc, late });
-    let me = current();
-    if me.sched.affinity.load(Ordering::Relaxed) & (1 << cpu::cpu_id()) == 0 {
-        scheduler::with_fp_saved(scheduler::migrate);
-    }
     scheduler::preempt_if_needed();
 }
 

@@ -29,6 +29,8 @@ extern "C" fn on_program_return(frame: &mut TrapFrame) {
     }
     if flags & flag::SHORTAGE != 0 {
         crate::process::oom::settle();
+    } else if flags & flag::AFFINITY != 0 {
+        scheduler::follow_affinity();
     } else if flags & flag::NEW_FRAME != 0 {
         me.clear_flag(flag::NEW_FRAME);
         if let Some(new) = me.next_frame.lock().take() {
