@@ -17,6 +17,7 @@ use crate::base::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::base::{Errno, Result, SpinLock};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 /// Something that a queue wakes: a thread, or an `epoll` item that passes it on.
 pub trait Wake: Send + Sync {
@@ -141,13 +142,16 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         }
         let mut entries = self.entries.lock();
         let mut woken = 0;
-        entries.retain(|e| {
-            let take = woken < count && select(&e.target);
+        entries.retain_until(|e| {
+            if woken == count {
+                return ControlFlow::Break(());
+            }
+            let take = select(&e.target);
             if take {
                 e.target.wake();
                 woken += 1;
             }
-            !take
+            ControlFlow::Continue(!take)
         });
         self.count(&entries);
         woken
@@ -267,9 +271,12 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
         check()?;
         let limit = wake_count.saturating_add(move_count);
         let (mut woken, mut moving) = (0, Entries::<T>::new());
-        source.retain(|e| {
-            if woken + moving.len() == limit || !select(&e.target) {
-                return true;
+        source.retain_until(|e| {
+            if woken + moving.len() == limit {
+                return ControlFlow::Break(());
+            }
+            if !select(&e.target) {
+                return ControlFlow::Continue(true);
             }
             if woken < wake_count {
                 woken += 1;
@@ -282,7 +289,7 @@ impl<T: Wake + ?Sized> WaitQueue<T> {
                     target: e.target.clone(),
                 });
             }
-            false
+            ControlFlow::Continue(false)
         });
         let total = woken + moving.len();
         while let Some(e) = moving.pop() {

@@ -4,6 +4,7 @@
 //! crowd, it never wants a large one, and the kernel's small requests for memory do not fail.
 
 use alloc::boxed::Box;
+use core::ops::ControlFlow;
 use core::ptr::null_mut;
 
 /// See above.
@@ -90,17 +91,28 @@ impl<E> List<E> {
 
     /// Takes everything out that `keep` does not want, from the first on.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut E) -> bool) {
-        let goes = self.first.as_mut().is_some_and(|first| !keep(first));
+        self.retain_until(|e| ControlFlow::Continue(keep(e)));
+    }
+
+    /// As `retain`; keeps the rest, without a look at it, from where `keep` breaks off.
+    #[inline(always)]
+    pub fn retain_until(&mut self, mut keep: impl FnMut(&mut E) -> ControlFlow<(), bool>) {
+        let goes = match self.first.as_mut().map(&mut keep) {
+            None | Some(ControlFlow::Break(())) => return,
+            Some(ControlFlow::Continue(stays)) => !stays,
+        };
         let (mut before, mut node) = (null_mut::<Node<E>>(), self.rest);
         while !node.is_null() {
             // SAFETY: a node of the list, and the one before it.
             unsafe {
                 let next = (*node).next;
-                if keep(&mut (*node).entry) {
-                    before = node;
-                } else {
-                    drop(self.unlink(before));
-                    self.len -= 1;
+                match keep(&mut (*node).entry) {
+                    ControlFlow::Continue(true) => before = node,
+                    ControlFlow::Continue(false) => {
+                        drop(self.unlink(before));
+                        self.len -= 1;
+                    }
+                    ControlFlow::Break(()) => break,
                 }
                 node = next;
             }
@@ -165,6 +177,30 @@ mod tests {
             list.push(Box::new(7));
             list.push(Box::new(8));
             assert_eq!(all(&mut list), [7, 8]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_looked_at_behind_a_break() {
+        for (enough, expected) in [
+            (0, &[0, 1, 2, 3, 4][..]),
+            (1, &[0, 2, 3, 4]),
+            (2, &[0, 2, 4]),
+        ] {
+            let mut list = List::new();
+            (0..5).for_each(|n| list.push(Box::new(n)));
+            let (mut taken, mut asked) = (0, 0);
+            list.retain_until(|e| {
+                if taken == enough {
+                    return ControlFlow::Break(());
+                }
+                asked += 1;
+                let take = **e % 2 == 1;
+                taken += usize::from(take);
+                ControlFlow::Continue(!take)
+            });
+            assert_eq!(all(&mut list), expected);
+            assert_eq!(asked, 2 * enough);
         }
     }
 }
