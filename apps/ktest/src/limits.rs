@@ -27,6 +27,7 @@ crate::harness::tests![
     descriptors_are_limited,
     no_core_is_dumped: Native,
     private_writable_memory_is_limited: Native,
+    a_limit_of_a_vfork_child_is_its_own: Native,
 ];
 
 fn limit(what: i32, soft: u64, hard: u64) -> i32 {
@@ -555,4 +556,24 @@ fn overcommitting_follows_its_mode() {
         "0\n"
     );
     set_overcommit("ratio", "50").expect("we are root");
+}
+
+extern "C" fn limits_itself(_: *mut libc::c_void) -> i32 {
+    limit(AS, 1 << 20, 1 << 20)
+}
+
+fn a_limit_of_a_vfork_child_is_its_own() {
+    let mut stack = vec![0u128; 4096];
+    let top = stack.as_mut_ptr_range().end;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let child = ok(sys!(clone(
+        limits_itself,
+        top.cast(),
+        flags,
+        ptr::null_mut()
+    )));
+    assert_eq!(wait(child), End::Exit(0));
+    let (prot, flags) = (libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let at = sys!(mmap(ptr::null_mut(), 64 << 20, prot, flags, -1, 0));
+    assert_ne!(at, libc::MAP_FAILED, "the parent has no such limit");
 }

@@ -28,6 +28,7 @@ crate::harness::tests![
     attributes_reset_signals: Native,
     attributes_set_the_scheduler: Native,
     killing_a_command_ends_it,
+    a_signal_to_a_child_in_its_file_actions_is_the_programs: Native,
 ];
 
 fn sh(script: &str) -> Command {
@@ -335,4 +336,35 @@ fn killing_a_command_ends_it() {
         child.wait().expect("our child").signal(),
         Some(libc::SIGKILL)
     );
+}
+
+extern "C" fn nothing(_: i32) {}
+
+fn a_signal_to_a_child_in_its_file_actions_is_the_programs() {
+    ok(sys!(mkfifo(c"fifo".as_ptr(), 0o600)));
+    let handler = nothing as *const () as usize;
+    on_signal(libc::SIGUSR1, libc::SA_RESTART, handler);
+    let opener = std::thread::spawn(|| {
+        // The child waits for somebody who writes.
+        sleep_ms(200);
+        ok(sys!(kill(0, libc::SIGUSR1)));
+        sleep_ms(200);
+        open("fifo", libc::O_WRONLY, 0)
+    });
+    let child = spawn_with(
+        "exit 0",
+        |list| {
+            sys!(posix_spawn_file_actions_addopen(
+                list,
+                9,
+                c"fifo".as_ptr(),
+                libc::O_RDONLY,
+                0
+            ));
+        },
+        std::ptr::null(),
+    );
+    drop(opener.join());
+    let child = child.expect("a child");
+    assert_eq!(wait(child), End::Signal(libc::SIGUSR1));
 }

@@ -1,7 +1,7 @@
 //! The first process.
 
 use super::exec::{self, Arguments};
-use super::fork::launch;
+use super::fork::launch_first;
 use super::stack::KernelStack;
 use super::thread::{Thread, current};
 use super::{Credentials, Process, limits, signal, table};
@@ -37,7 +37,7 @@ pub fn start_init(name: &[u8]) -> Result<()> {
     let sp = unsafe {
         frame::prepare_kernel_start(kernel_stack.top(), init_start, Box::into_raw(name) as usize)
     };
-    launch(thread, kernel_stack, sp);
+    launch_first(thread, kernel_stack, sp);
     Ok(())
 }
 

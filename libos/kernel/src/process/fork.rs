@@ -149,18 +149,19 @@ pub(super) fn new_process(
     Ok(process)
 }
 
-/// Makes the thread known and runnable.
-pub(super) fn launch(thread: Thread, stack: KernelStack, sp: usize) -> Arc<Thread> {
+/// Makes the thread known and runnable. `ENOMEM`, before anybody knows of it, if the process has no place for it: the first has one.
+pub(super) fn launch(thread: Thread, stack: KernelStack, sp: usize) -> Result<()> {
     let thread = Arc::new(thread);
-    // SAFETY: nobody else knows the thread yet.
-    unsafe {
-        *thread.sp.get() = sp;
-        *thread.stack.get() = Some(stack);
-        *thread.me.get() = Some(thread.clone());
-    }
     let process = thread.process();
     {
         let mut threads = process.threads.lock();
+        threads.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: nobody else knows the thread yet.
+        unsafe {
+            *thread.sp.get() = sp;
+            *thread.stack.get() = Some(stack);
+            *thread.me.get() = Some(thread.clone());
+        }
         threads.push_back(thread.clone());
         process.count_threads(&threads);
         // Whoever ends or stops the process, or ends its other threads, told those that it found.
@@ -175,8 +176,13 @@ pub(super) fn launch(thread: Thread, stack: KernelStack, sp: usize) -> Arc<Threa
     // As did whoever sent the process a signal.
     signal::send::recheck(&thread);
     table::insert_thread(thread.clone());
-    scheduler::start(thread.clone());
-    thread
+    scheduler::start(thread);
+    Ok(())
+}
+
+/// As [`launch`], for the first thread of a process.
+pub(super) fn launch_first(thread: Thread, stack: KernelStack, sp: usize) {
+    launch(thread, stack, sp).expect("a process is made with a place for its first thread");
 }
 
 /// `fork(flags, tid)`: a plain fork that may set the child's number where it will look for it.
@@ -241,14 +247,12 @@ fn clone(
     check_limit(parent)?;
     if flags & f::THREAD != 0 {
         let tid = table::allocate_pid()?;
-        let room = parent.threads.lock().try_reserve(1);
-        room.map_err(|_| Errno::ENOMEM)?;
         let thread = Thread::new(tid, Some(parent.clone()), Some(me));
         set_ids(&thread, flags, ptid, ctid, true);
         if me.is_dying() {
             return Err(Errno::ERESTARTSYS);
         }
-        launch(thread, kernel_stack, sp);
+        launch(thread, kernel_stack, sp)?;
         return Ok(tid as usize);
     }
     let broadcasts = broadcasts_before_birth(me)?;
@@ -307,12 +311,14 @@ fn clone(
     }
     let vfork = flags & f::VFORK != 0;
     let before = process.space();
-    launch(thread, kernel_stack, sp);
+    launch_first(thread, kernel_stack, sp);
     if vfork {
         // The parent waits until the child has another address space, or none.
         let _ = process
             .exit_event
             .wait_killable(|| (!Arc::ptr_eq(&process.space(), &before)).then_some(()));
+        // Limits that the child set for itself were those of the space.
+        parent.space().set_limits(limits::memory(parent));
     }
     Ok(pid as usize)
 }

@@ -86,7 +86,8 @@ impl Process {
             space: SpinLock::new(space),
             credentials: SpinLock::new(credentials),
             limits: SpinLock::new(limits),
-            threads: SpinLock::new(VecDeque::new()),
+            // Its first thread has a place.
+            threads: SpinLock::new(VecDeque::with_capacity(1)),
             thread_count: AtomicUsize::new(0),
             signals: SharedSignals::new(),
             actions: SpinLock::new(actions),
@@ -105,8 +106,8 @@ impl Process {
             death_signal: AtomicI32::new(0),
             timers: SpinLock::new(ProcessTimers::default()),
             watch_cpu: AtomicBool::new(false),
-            cpu_event: WaitQueue::new(),
             timers_due: AtomicU64::new(u64::MAX),
+            cpu_event: WaitQueue::new(),
             oom_score_adj: AtomicI32::new(0),
         })
     }

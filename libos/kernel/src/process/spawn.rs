@@ -1,12 +1,12 @@
 //! `posix_spawn` as one operation: a child that execs without copying its maker's memory.
 
 use super::exec::{self, Arguments};
-use super::fork::{broadcasts_before_birth, check_limit, insert_child, launch, new_process};
+use super::fork::{broadcasts_before_birth, check_limit, insert_child, launch_first, new_process};
 use super::signal::{self, SigSet};
 use super::stack::KernelStack;
-use super::table;
 use super::thread::{Thread, current};
 use super::wait::WaitQueue;
+use super::{limits, table};
 use crate::arch::frame;
 use crate::base::{Errno, Result, SpinLock};
 use crate::fs::{FdTable, FsContext, OnExec};
@@ -60,6 +60,8 @@ struct Spawn {
     arguments: SpinLock<Option<Arguments>>,
     args: SpawnArgs,
     actions: Vec<(SpawnAction, Vec<u8>)>,
+    /// What the new program blocks.
+    mask: SigSet,
     finished: AtomicBool,
     error: AtomicI32,
     done: WaitQueue,
@@ -109,11 +111,16 @@ pub fn sys_spawn(
     let broadcasts = broadcasts_before_birth(me)?;
     check_limit(parent)?;
     let kernel_stack = KernelStack::new().map_err(|_| Errno::EAGAIN)?;
+    let mask = match args.flags & SETSIGMASK {
+        0 => me.signals.lock().mask,
+        _ => args.mask,
+    };
     let order = Arc::new(Spawn {
         path,
         arguments: SpinLock::new(Some(arguments)),
         args,
         actions,
+        mask,
         finished: AtomicBool::new(false),
         error: AtomicI32::new(0),
         done: WaitQueue::new(),
@@ -121,6 +128,8 @@ pub fn sys_spawn(
     // The child shares the caller's space until it execs; it never runs there.
     let process = new_process(parent, 0, parent.space())?;
     let thread = Thread::new(process.pid, Some(process.clone()), Some(me));
+    // What is sent to the child before that is the program's to take: the handlers are its maker's.
+    thread.signals.lock().set_mask(SigSet(!0));
     insert_child(parent, &process, false, broadcasts)?;
     // SAFETY: the stack is new; `spawned` takes the reference back.
     let sp = unsafe {
@@ -130,10 +139,12 @@ pub fn sys_spawn(
             Arc::into_raw(order.clone()) as usize,
         )
     };
-    launch(thread, kernel_stack, sp);
+    launch_first(thread, kernel_stack, sp);
     let ended = order
         .done
         .wait_killable(|| order.finished.load(Ordering::SeqCst).then_some(()));
+    // A limit that somebody set for the child was that of the space.
+    parent.space().set_limits(limits::memory(parent));
     match order.error.load(Ordering::SeqCst) {
         0 => ended.map(|()| process.pid as usize),
         e => {
@@ -153,6 +164,11 @@ extern "C" fn spawned(order: usize) {
     let order = unsafe { Arc::from_raw(order as *const Spawn) };
     let result = prepare_child(&order);
     if let Err(e) = result {
+        // A call of the child's that its death or a stop has interrupted is not its parent's to make again.
+        let e = match e {
+            Errno::ERESTARTSYS | Errno::ERESTARTNOINTR => Errno::EINTR,
+            e => e,
+        };
         order.error.store(e.0, Ordering::SeqCst);
         // The parent reports the error; no SIGCHLD.
         let process = current().process();
@@ -199,9 +215,7 @@ fn prepare_child(order: &Spawn) -> Result<()> {
     for (a, path) in &order.actions {
         run_action(a, path)?;
     }
-    if args.flags & SETSIGMASK != 0 {
-        signal::send::change_mask(me, |s| s.set_mask(args.mask));
-    }
+    signal::send::change_mask(me, |s| s.set_mask(order.mask));
     let arguments = order.arguments.lock().take().ok_or(Errno::EINVAL)?;
     exec::replace(crate::fs::AT_FDCWD, &order.path, 0, arguments)
 }
