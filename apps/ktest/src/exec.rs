@@ -42,6 +42,7 @@ crate::harness::tests![
     shell_says_127_and_126,
     five_hundred_in_a_chain: Native,
     setpgid_after_exec_is_refused: Native,
+    what_another_thread_gave_up_stays_given_up: Native,
 ];
 
 fn executable(path: &str, content: &[u8]) {
@@ -584,4 +585,31 @@ fn setpgid_after_exec_is_refused() {
     fails(sys!(setpgid(pid, pid)), libc::EACCES);
     ok(sys!(kill(pid, libc::SIGKILL)));
     wait(pid);
+}
+
+fn what_another_thread_gave_up_stays_given_up() {
+    let gone = shared::<std::sync::atomic::AtomicI32>();
+    for round in 0..300 {
+        gone.store(0, SeqCst);
+        let state = state(|| {
+            let started = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    started.wait();
+                    (0..round * 20).for_each(|_| std::hint::spin_loop());
+                    ok(sys!(setresuid(1234, 1234, 1234)));
+                    gone.store(1, SeqCst);
+                    loop {
+                        sys!(pause());
+                    }
+                });
+                started.wait();
+                become_helper(&["state"]);
+            });
+        });
+        if gone.load(SeqCst) == 1 {
+            assert_eq!(value(&state, "auxv-euid"), "1234");
+            assert_eq!(value(&state, "users"), "1234,1234,1234");
+        }
+    }
 }

@@ -34,6 +34,7 @@ crate::harness::tests![
     moved_directories_must_be_writable,
     who_runs_with_other_rights_is_left_alone: Native,
     the_dumpable_flag_has_two_values,
+    the_death_signal_goes_with_other_rights: Native,
 ];
 
 const USER: u32 = 4321;
@@ -507,4 +508,26 @@ fn the_dumpable_flag_has_two_values() {
         fails(set(value), libc::EINVAL);
     }
     assert_eq!(get(), 1);
+}
+
+fn the_death_signal_goes_with_other_rights() {
+    let told = |change: fn()| {
+        in_child(move || {
+            let ask = || {
+                let mut signal = 0;
+                ok(sys!(prctl(libc::PR_GET_PDEATHSIG, &raw mut signal)));
+                signal
+            };
+            ok(sys!(prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR1)));
+            ok(sys!(setresuid(1234, KEEP, KEEP)));
+            assert_eq!(ask(), libc::SIGUSR1, "the real one gives no rights");
+            change();
+            assert_eq!(ask(), 0);
+        });
+    };
+    const KEEP: u32 = u32::MAX;
+    told(|| _ = ok(sys!(setresuid(KEEP, 77, KEEP))));
+    told(|| _ = ok(sys!(setresgid(KEEP, 77, KEEP))));
+    told(|| _ = sys!(setfsuid(77)));
+    told(|| _ = sys!(setfsgid(77)));
 }

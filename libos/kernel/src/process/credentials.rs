@@ -32,6 +32,12 @@ impl Credentials {
         }
     }
 
+    /// Whether the real and effective ids are those of `other`.
+    pub fn same_ids(&self, other: &Credentials) -> bool {
+        let ids = |c: &Credentials| [c.uid, c.euid, c.gid, c.egid];
+        ids(self) == ids(other)
+    }
+
     /// Whether file permission checks are waived (CAP_DAC_OVERRIDE, CAP_FOWNER, … in Linux's terms).
     pub fn is_privileged(&self) -> bool {
         self.euid == 0

@@ -200,6 +200,12 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
         send::end_process(process, SIGKILL);
         return Err(Errno::ENOMEM);
     }
+    let (seen, creds) = (creds, credentials_after(process, &target));
+    // Another thread may have changed what the process is before it ended. The stack is there, and is as long as before.
+    if !creds.same_ids(&seen) && build_stack(&space, &creds, &arguments, &exec_name).is_err() {
+        send::end_process(process, SIGKILL);
+        return Err(Errno::ENOMEM);
+    }
     super::table::take_main_number(me);
     process
         .exit_signal

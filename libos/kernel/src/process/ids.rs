@@ -1,8 +1,9 @@
 //! Identities and family: the `get*id` and `set*id` operations, groups and sessions (credentials(7)).
 
-use super::{Credentials, current, table};
+use super::{Credentials, Process, current, table};
 use crate::base::{Errno, Result};
 use crate::user::UserPtr;
+use core::sync::atomic::Ordering;
 
 /// "Leave as it is" in `setreuid` and its kin.
 const KEEP: u32 = u32::MAX;
@@ -33,12 +34,21 @@ pub fn sys_getegid() -> Result<usize> {
     Ok(current().process().creds().egid as usize)
 }
 
+/// Puts `new` in the place of `old`. Who gets other rights is sent no signal at a parent's death any more (PR_SET_PDEATHSIG(2const)).
+fn replace(process: &Process, old: &Credentials, new: Credentials) {
+    let rights = |c: &Credentials| [c.euid, c.egid, c.fsuid, c.fsgid];
+    if rights(old) != rights(&new) {
+        process.death_signal.store(0, Ordering::Relaxed);
+    }
+    process.set_creds(new);
+}
+
 fn change(f: impl FnOnce(&mut Credentials, bool) -> Result<()>) -> Result<usize> {
     let process = current().process();
-    let mut c = (*process.creds()).clone();
-    let privileged = c.is_privileged();
-    f(&mut c, privileged)?;
-    process.set_creds(c);
+    let old = process.creds();
+    let mut c = (*old).clone();
+    f(&mut c, old.is_privileged())?;
+    replace(process, &old, c);
     Ok(0)
 }
 
@@ -156,22 +166,22 @@ pub fn sys_getresgid(
 /// Returns the old number, whatever happens (setfsuid(2)).
 pub fn sys_setfsuid(uid: u32) -> Result<usize> {
     let process = current().process();
-    let mut c = (*process.creds()).clone();
-    let old = c.fsuid;
+    let before = process.creds();
+    let (mut c, old) = ((*before).clone(), before.fsuid);
     if uid != KEEP && (c.is_privileged() || [c.uid, c.euid, c.suid, c.fsuid].contains(&uid)) {
         c.fsuid = uid;
-        process.set_creds(c);
+        replace(process, &before, c);
     }
     Ok(old as usize)
 }
 
 pub fn sys_setfsgid(gid: u32) -> Result<usize> {
     let process = current().process();
-    let mut c = (*process.creds()).clone();
-    let old = c.fsgid;
+    let before = process.creds();
+    let (mut c, old) = ((*before).clone(), before.fsgid);
     if gid != KEEP && (c.is_privileged() || [c.gid, c.egid, c.sgid, c.fsgid].contains(&gid)) {
         c.fsgid = gid;
-        process.set_creds(c);
+        replace(process, &before, c);
     }
     Ok(old as usize)
 }
