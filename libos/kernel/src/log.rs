@@ -87,6 +87,17 @@ impl Ring {
         self.cleared = self.cleared.saturating_sub(cut);
     }
 
+    /// Where the next byte will be, counted from the beginning of all.
+    fn end(&self) -> u64 {
+        self.gone.byte + self.len as u64
+    }
+
+    /// syslog(2) shows nothing more of what came before `place`.
+    fn clear(&mut self, place: u64) {
+        let bytes = place.saturating_sub(self.gone.byte) as usize;
+        self.cleared = self.cleared.max(bytes);
+    }
+
     fn line_at(&self, place: Place, line: &mut [u8]) -> At {
         let Some(skip) = place.byte.checked_sub(self.gone.byte) else {
             return At::Gone;
@@ -134,21 +145,27 @@ impl Write for Line {
 
 /// Everything the ring holds, oldest first: lines of the form `<level>[seconds.micros] text`. Nothing if memory is short.
 pub fn contents() -> Vec<u8> {
-    collect(|_| 0)
+    collect(|_| 0).map_or(Vec::new(), |(all, _)| all)
 }
 
-/// As [`contents`], as far as it came after [`clear`].
-pub fn since_cleared() -> Vec<u8> {
+/// As [`contents`], as far as syslog(2) shows it, and the place where that ends. `None` if memory is short.
+pub fn since_cleared() -> Option<(Vec<u8>, u64)> {
     collect(|ring| ring.cleared)
+}
+
+/// syslog(2) shows only what comes after `place`, which is the end of what somebody has read.
+pub fn clear_to(place: u64) {
+    RING.lock().clear(place);
 }
 
 /// syslog(2) shows only what comes from now on.
 pub fn clear() {
     let mut ring = RING.lock();
-    ring.cleared = ring.len;
+    let end = ring.end();
+    ring.clear(end);
 }
 
-fn collect(from: impl Fn(&Ring) -> usize) -> Vec<u8> {
+fn collect(from: impl Fn(&Ring) -> usize) -> Option<(Vec<u8>, u64)> {
     let mut all = Vec::new();
     loop {
         let ring = RING.lock();
@@ -157,12 +174,12 @@ fn collect(from: impl Fn(&Ring) -> usize) -> Vec<u8> {
             let ((a, b), from) = (ring.parts(), from(&ring));
             all.extend_from_slice(&a[from.min(a.len())..]);
             all.extend_from_slice(&b[from.saturating_sub(a.len())..]);
-            return all;
+            return Some((all, ring.end()));
         }
         drop(ring);
         // With room for what others say meanwhile.
         if all.try_reserve_exact(len + LINE).is_err() {
-            return all;
+            return None;
         }
     }
 }
@@ -176,7 +193,7 @@ pub fn oldest() -> Place {
 pub fn newest() -> Place {
     let ring = RING.lock();
     Place {
-        byte: ring.gone.byte + ring.len as u64,
+        byte: ring.end(),
         line: ring.lines,
     }
 }
@@ -322,6 +339,31 @@ mod tests {
             ..ring.gone
         };
         assert_eq!(ring.line_at(before, &mut bytes), At::Gone);
+    }
+
+    #[test]
+    fn what_comes_after_a_reader_has_looked_is_not_cleared() {
+        let mut ring = Ring {
+            bytes: [0; CAPACITY],
+            start: 0,
+            len: 0,
+            gone: Place { byte: 0, line: 0 },
+            lines: 0,
+            cleared: 0,
+        };
+        ring.push(b"read\n");
+        let read = ring.end();
+        ring.push(b"new\n");
+        ring.clear(read);
+        assert_eq!(ring.cleared, 5);
+        // Another who had read less takes nothing back.
+        ring.clear(3);
+        assert_eq!(ring.cleared, 5);
+        // What was read may be gone, and more.
+        ring.make_room(CAPACITY - 4);
+        assert_eq!((ring.cleared, ring.len), (0, 4));
+        ring.clear(read);
+        assert_eq!(ring.cleared, 0);
     }
 
     #[test]

@@ -208,11 +208,12 @@ pub fn sys_syslog(action: i32, buf: UserPtr<u8>, len: i32) -> Result<usize> {
             if len < 0 {
                 return Err(Errno::EINVAL);
             }
-            let all = crate::log::since_cleared();
+            let (all, end) = crate::log::since_cleared().ok_or(Errno::ENOMEM)?;
             let start = all.len().saturating_sub(len as usize);
             buf.write_slice(&all[start..])?;
             if action == a::READ_CLEAR {
-                crate::log::clear();
+                // What has come since is for the next reader.
+                crate::log::clear_to(end);
             }
             Ok(all.len() - start)
         }
