@@ -87,7 +87,7 @@ pub fn interrupt_waits() -> bool {
 pub enum Interrupted {
     /// A program at `pc`; `late` if the interrupt had been waiting for the kernel to mend a page fault.
     Program { pc: u64, late: bool },
-    /// The idle loop, or a long call that gives way.
+    /// The idle loop. A long call that gives way asks instead ([`take_interrupts`]).
     Kernel,
 }
 
@@ -234,7 +234,7 @@ extern "C" fn on_program_irq(frame: &mut TrapFrame) {
     scheduler::preempt_if_needed();
 }
 
-/// An interrupt where the kernel takes them: in the idle loop, and in the middle of a long call ([`scheduler::give_way`]).
+/// An interrupt where the kernel takes them: in the idle loop.
 #[unsafe(no_mangle)]
 extern "C" fn on_kernel_irq(_frame: &mut TrapFrame) {
     #[cfg(debug_assertions)]
