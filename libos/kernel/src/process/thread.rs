@@ -233,6 +233,7 @@ impl Thread {
     }
 
     /// Whether the running thread, not having been woken meanwhile, is parked now and is to leave its core.
+    #[cfg(target_os = "none")]
     pub(super) fn try_to_park(&self) -> bool {
         self.sleep.park()
     }
