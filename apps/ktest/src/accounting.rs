@@ -91,19 +91,27 @@ fn stat_times() -> Vec<Duration> {
 fn all_who_tell_of_times_agree() {
     burn(BURN);
     burn_in_the_kernel(BURN);
-    let first = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    let (user, system) = user_and_system(libc::RUSAGE_SELF);
-    let mut tms: libc::tms = zeroed();
-    assert_ne!(sys!(times(&mut tms)), -1);
-    let stat = stat_times();
-    let last = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    let near = |a: Duration, b: Duration| a.abs_diff(b) < Duration::from_millis(100);
-    assert!(near(user + system, first), "{user:?} {system:?} {first:?}");
-    let ticks = |n: libc::clock_t| Duration::from_millis(n as u64 * 10);
-    assert!(near(ticks(tms.tms_utime + tms.tms_stime), first));
-    assert!(near(stat[0] + stat[1], last), "{stat:?} {last:?}");
-    assert!(near(stat[0], user) && near(stat[1], system));
-    assert!(first >= BURN * 2 && last >= first);
+    // Time that passes between two questions, because a host has other work for its core, counts here.
+    unless_disturbed(|| {
+        let first = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
+        let (user, system) = user_and_system(libc::RUSAGE_SELF);
+        let mut tms: libc::tms = zeroed();
+        assert_ne!(sys!(times(&mut tms)), -1);
+        let stat = stat_times();
+        let last = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
+        assert!(first >= BURN * 2 && last >= first);
+        let near = |a: Duration, b: Duration| a.abs_diff(b) < Duration::from_millis(100);
+        let ticks = |n: libc::clock_t| Duration::from_millis(n as u64 * 10);
+        let agree = near(user + system, first)
+            && near(ticks(tms.tms_utime + tms.tms_stime), first)
+            && near(stat[0] + stat[1], last)
+            && near(stat[0], user)
+            && near(stat[1], system);
+        match agree {
+            true => Ok(()),
+            false => Err(format!("{first:?} {user:?} {system:?} {stat:?} {last:?}")),
+        }
+    });
 }
 
 fn times_never_go_back() {
@@ -357,15 +365,17 @@ fn virtual_timers_leave_the_kernels_time_out() {
         &timer,
         std::ptr::null_mut()
     )));
-    burn_in_the_kernel(BURN);
-    let in_the_kernel = COUNT.swap(0, SeqCst);
-    burn(BURN);
-    let in_the_program = COUNT.load(SeqCst);
-    assert!(in_the_program >= 10, "{in_the_program}");
-    assert!(
-        in_the_kernel < in_the_program / 2,
-        "{in_the_kernel} {in_the_program}"
-    );
+    unless_disturbed(|| {
+        COUNT.store(0, SeqCst);
+        burn_in_the_kernel(BURN);
+        let in_the_kernel = COUNT.swap(0, SeqCst);
+        burn(BURN);
+        let in_the_program = COUNT.load(SeqCst);
+        match in_the_program >= 10 && in_the_kernel < in_the_program / 2 {
+            true => Ok(()),
+            false => Err(format!("{in_the_kernel} {in_the_program}")),
+        }
+    });
 }
 
 fn timers_measure_a_threads_time() {

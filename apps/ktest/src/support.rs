@@ -292,3 +292,15 @@ pub fn write_in_pieces(writer: &mut impl std::io::Write, data: &[u8], largest: u
     }
     true
 }
+
+/// What a host spoils that takes the core away at the wrong moment is right at one of some attempts.
+pub fn unless_disturbed(mut attempt: impl FnMut() -> Result<(), String>) {
+    let mut errors = Vec::new();
+    for _ in 0..8 {
+        match attempt() {
+            Ok(()) => return,
+            Err(error) => errors.push(error),
+        }
+    }
+    panic!("{errors:?}");
+}
