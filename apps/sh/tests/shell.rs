@@ -46,6 +46,10 @@ fn death_by_signal_is_128_and_its_number_and_is_named() {
     assert_eq!(stdout("sh -c 'kill -11 $$'; echo $?"), "139\n");
     assert_eq!(stdout("sleep 9 & kill $!; wait $!; echo $?"), "143\n");
     assert_eq!(stdout("(sh -c 'kill -9 $$'); echo $?"), "137\n");
+    for (signal, status) in [("-9", "137\n"), ("-TERM", "143\n"), ("-s HUP", "129\n")] {
+        let group = format!("set -m; sleep 60 & kill {signal} -$!; wait $!; echo $?");
+        assert_eq!(stdout(&group), status);
+    }
     assert_eq!(stderr("sh -c 'kill -9 $$'; :"), "Killed\n");
     assert!(stderr("sh -c 'kill -11 $$'; :").starts_with("Segmentation fault"));
     assert_eq!(stderr("yes | head -1 >/dev/null"), "");
@@ -101,6 +105,7 @@ fn what_is_not_text_is_refused_with_a_message() {
 #[test]
 fn a_here_document_ends_with_the_input() {
     assert_eq!(stdout("cat <<E\na\nb"), "a\nb\n");
+    assert_eq!(stdout("echo a; cat <<E"), "a\n");
     assert_eq!(stdout("cat <<-'E' <<F\n\tx\nE\ny"), "y\n");
 }
 

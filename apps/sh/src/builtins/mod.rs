@@ -4,6 +4,7 @@ mod command;
 mod echo;
 mod fc;
 mod hash;
+mod kill;
 mod local;
 mod printf;
 mod read;
@@ -37,6 +38,7 @@ pub fn register(env: &mut Env<System>) {
     add("echo", |env, args| Box::pin(echo::main(env, args)));
     add("fc", |env, args| Box::pin(fc::main(env, args)));
     add("hash", |env, args| Box::pin(hash::main(env, args)));
+    add("kill", |env, args| Box::pin(kill::main(env, args)));
     add("printf", |env, args| Box::pin(printf::main(env, args)));
     add("read", |env, args| Box::pin(read::main(env, args)));
     add("test", |env, args| Box::pin(test::main(env, args)));
