@@ -5,7 +5,6 @@
 //! delimiter, that delimiter is handed out as one more line.
 
 use futures_util::FutureExt as _;
-use std::collections::VecDeque;
 use yash_env::input::{Context, Input, Result};
 use yash_syntax::parser::lex::Lexer;
 use yash_syntax::parser::{ErrorCause, Parser, SyntaxError};
@@ -14,7 +13,6 @@ pub struct Closer<T> {
     inner: T,
     /// The input from the first line with `<<` on.
     seen: String,
-    added: VecDeque<String>,
 }
 
 impl<T> Closer<T> {
@@ -22,35 +20,34 @@ impl<T> Closer<T> {
         Self {
             inner,
             seen: String::new(),
-            added: VecDeque::new(),
         }
     }
 }
 
 impl<T: Input> Input for Closer<T> {
     async fn next_line(&mut self, context: &Context) -> Result {
-        if let Some(line) = self.added.pop_front() {
-            return Ok(line);
-        }
         let line = self.inner.next_line(context).await?;
         if !self.seen.is_empty() || line.contains("<<") {
             self.seen.push_str(&line);
         }
+        if !line.is_empty() || self.seen.is_empty() {
+            return Ok(line);
+        }
+        // The end of the input ends a line, too.
+        if !self.seen.ends_with('\n') {
+            self.seen.push('\n');
+            return Ok("\n".to_owned());
+        }
         // At the start of a command nothing is open.
-        if !line.is_empty() || self.seen.is_empty() || context.is_first_line() {
+        if context.is_first_line() {
             return Ok(line);
         }
         let Some(delimiter) = missing_delimiter(&self.seen) else {
             return Ok(line);
         };
-        if !self.seen.ends_with('\n') {
-            self.seen.push('\n');
-            self.added.push_back("\n".to_owned());
-        }
-        self.added.push_back(format!("{delimiter}\n"));
-        self.seen.push_str(&delimiter);
-        self.seen.push('\n');
-        Ok(self.added.pop_front().unwrap_or_default())
+        let line = format!("{delimiter}\n");
+        self.seen.push_str(&line);
+        Ok(line)
     }
 }
 
