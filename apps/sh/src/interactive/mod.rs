@@ -17,7 +17,8 @@ use rustyline::history::MemHistory;
 use rustyline::{Behavior, Editor};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use yash_env::Env;
 use yash_env::input::{Context, Input, Result};
 use yash_env::option::{Off, PosixlyCorrect};
@@ -125,8 +126,10 @@ impl<'a, 'b> LineEditor<'a, 'b> {
             editor.add_history_entry(command)?;
         }
         editor.set_helper(Some(names));
+        let _terminal = Output::to_the_terminal();
         loop {
             let_reads_wait();
+            keep_unfinished_line();
             match editor.readline(&(prompt.raw.as_str(), prompt.styled.as_str())) {
                 Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
@@ -168,6 +171,75 @@ impl<'a, 'b> LineEditor<'a, 'b> {
     )]
     async fn prompt(&self, context: &Context) -> prompt::Prompt {
         prompt::expand(&mut self.env.borrow_mut(), context).await
+    }
+}
+
+/// The editor begins by clearing the line that it is on. Where the output so far does not end with a newline, a mark follows it, and
+/// the prompt goes to the next line: so many blanks come after the mark that the cursor is there, unless it was at a line's start.
+fn keep_unfinished_line() {
+    // SAFETY: the kernel fills in a `winsize`, which is plain data, on success.
+    let columns = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        match libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) {
+            0 => usize::from(size.ws_col),
+            _ => 0,
+        }
+    };
+    let unable = ["dumb", "cons25", "emacs"];
+    let terminal = std::env::var("TERM").unwrap_or_default();
+    if columns > 1 && !unable.contains(&terminal.as_str()) {
+        let blanks = columns - 1;
+        // What cannot be written now the prompt cannot either, and says so.
+        let mut stdout = io::stdout();
+        _ = write!(stdout, "\x1b[7m%\x1b[27m{:blanks$}\r\x1b[K", "").and_then(|()| stdout.flush());
+    }
+}
+
+/// What standard output is to be again.
+enum Output {
+    Same,
+    Closed,
+    Other(OwnedFd),
+}
+
+impl Output {
+    /// Has the terminal for standard output while a line is asked for, whatever `exec` has made of it.
+    fn to_the_terminal() -> Self {
+        let stdout = libc::STDOUT_FILENO;
+        // SAFETY: the calls take integers and a C string; each descriptor that comes back is nobody else's.
+        unsafe {
+            if libc::isatty(stdout) == 1 {
+                return Self::Same;
+            }
+            // Out of the way of those that commands use, as yash does it.
+            let kept = match libc::fcntl(stdout, libc::F_DUPFD_CLOEXEC, 10) {
+                -1 => Self::Closed,
+                fd => Self::Other(OwnedFd::from_raw_fd(fd)),
+            };
+            let terminal = libc::open(c"/dev/tty".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            match terminal {
+                -1 => return Self::Same,
+                1 => {}
+                _ => {
+                    libc::dup2(terminal, stdout);
+                    libc::close(terminal);
+                }
+            }
+            kept
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // SAFETY: the calls take integers.
+        unsafe {
+            match self {
+                Self::Same => {}
+                Self::Closed => _ = libc::close(libc::STDOUT_FILENO),
+                Self::Other(fd) => _ = libc::dup2(fd.as_raw_fd(), libc::STDOUT_FILENO),
+            }
+        }
     }
 }
 

@@ -289,6 +289,17 @@ pub const STEPS: &[Step] = &[
         &[Row("the front")],
     ),
     program("and stopped by Ctrl-\\", "\x1c", &[Prompt]),
+    shell(
+        "output without a newline stays to be seen",
+        "printf 'ab''c'\r",
+        &[Row("abc%")],
+    ),
+    shell("", "exec >&-\r", &[]),
+    shell(
+        "a closed output takes nobody's prompt",
+        "exec >/dev/tty; echo ag''ain\r",
+        &[Row("again")],
+    ),
     // Programs that take the whole screen.
     shell("", "kibi story\r", &[Text("^S save")]),
     program(
