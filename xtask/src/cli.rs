@@ -110,7 +110,12 @@ impl Default for MachineOptions {
 #[derive(Args)]
 pub struct RunOptions {
     /// Run `sh -c CMD` in the guest and end with its status
-    #[arg(short = 'c', value_name = "CMD", allow_hyphen_values = true)]
+    #[arg(
+        short = 'c',
+        value_name = "CMD",
+        allow_hyphen_values = true,
+        conflicts_with = "init"
+    )]
     pub command: Option<String>,
     #[command(flatten)]
     pub machine: MachineOptions,
@@ -200,7 +205,12 @@ impl TestOptions {
 #[derive(Args)]
 pub struct DebugOptions {
     /// Run `sh -c CMD` in the guest instead of an interactive session
-    #[arg(short = 'c', value_name = "CMD", allow_hyphen_values = true)]
+    #[arg(
+        short = 'c',
+        value_name = "CMD",
+        allow_hyphen_values = true,
+        conflicts_with = "init"
+    )]
     pub command: Option<String>,
     #[command(flatten)]
     pub machine: MachineOptions,

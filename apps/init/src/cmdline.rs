@@ -36,6 +36,11 @@ impl CommandLine {
         self.value("console") == Some(b"framed")
     }
 
+    /// Whether the kernel ends a terminal's text with the status that process 1 ends with.
+    pub fn tells_status(&self) -> bool {
+        self.value("status") == Some(b"framed")
+    }
+
     /// `winsize=ROWSxCOLUMNS`: the size of the terminal at the other end of a serial line.
     pub fn window_size(&self) -> Option<(u16, u16)> {
         let text = std::str::from_utf8(self.value("winsize")?).ok()?;

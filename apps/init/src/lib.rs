@@ -15,7 +15,7 @@ use std::ffi::CString;
 /// Status reported when the shell cannot be started, as a shell says "command not found".
 const STATUS_NO_SHELL: i32 = 127;
 
-/// Runs until the shell ends, then powers the machine off; returns only where that is not possible.
+/// Runs until the shell ends, then powers the machine off; returns only where that is not possible, or the kernel does it.
 pub fn main() -> i32 {
     if std::process::id() != 1 {
         eprintln!("init: must be process 1");
@@ -31,7 +31,12 @@ pub fn main() -> i32 {
         }
         None => run_terminal(&line),
     };
-    machine::power_off(status);
+    if line.tells_status() {
+        // With its first process the machine ends, and the kernel says how.
+        machine::sync();
+    } else {
+        machine::power_off(status);
+    }
     status
 }
 

@@ -73,12 +73,18 @@ pub fn complain(what: &str) {
     eprintln!("init: {what}");
 }
 
+/// Writes to the disks what is only in memory.
+pub fn sync() {
+    // SAFETY: it takes nothing.
+    unsafe { libc::sync() };
+}
+
 /// Hands the host the status, where a host listens, and turns the machine off.
 pub fn power_off(status: i32) {
+    sync();
     // SAFETY: HOSTLINK_EXIT takes an integer; a standard output that is no host stream answers
-    // ENOTTY. reboot(2) and sync(2) take no pointers.
+    // ENOTTY. reboot(2) takes no pointers.
     unsafe {
-        libc::sync();
         libc::ioctl(1, HOSTLINK_EXIT as _, status);
         libc::reboot(libc::RB_POWER_OFF);
     }

@@ -186,6 +186,11 @@ const MISTAKES: &[(&[&str], i32, &str)] = &[
         "builds what it tests",
     ),
     (
+        &["run", "--init", "hello", "-c", "true"],
+        2,
+        "cannot be used",
+    ),
+    (
         &["run", "--append", "console=tty", "-c", "true"],
         2,
         "--append",
@@ -266,6 +271,14 @@ fn on_a_terminal(image: &Image, suite: &str, report: &mut Report) -> Result<()> 
         has_terminal
             .then_some(())
             .ok_or_else(|| explain(&shown, "")),
+    );
+    let (told, _) = boot(&format!("{} {command}", terminal::WITH_STATUS))?;
+    report.record(
+        suite,
+        "a terminal's text ends with the status of the shell",
+        (told.end == End::Exit(3))
+            .then_some(())
+            .ok_or_else(|| explain(&told, "")),
     );
     Ok(())
 }
