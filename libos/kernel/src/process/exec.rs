@@ -211,6 +211,8 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
         .exit_signal
         .store(super::signal::SIGCHLD, Ordering::Relaxed);
     process.exit_status.store(0, Ordering::SeqCst);
+    // Before anything tells others that there is another program: the end of a vfork, a descriptor that closes.
+    process.has_execed.store(true, Ordering::Relaxed);
 
     // Mutexes that others share and this program held are told, as at its end.
     super::futex::on_thread_exit(me);
@@ -241,7 +243,6 @@ pub fn replace(dir: i32, path: &[u8], flags: i32, mut arguments: Arguments) -> R
     *me.name.lock() = comm;
     let exe = process.exe.lock().replace(target.path());
     drop(exe);
-    process.has_execed.store(true, Ordering::Relaxed);
     if target.set_ids() != (None, None) {
         process.death_signal.store(0, Ordering::Relaxed);
     }
