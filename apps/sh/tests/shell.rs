@@ -46,7 +46,7 @@ fn death_by_signal_is_128_and_its_number_and_is_named() {
     assert_eq!(stdout("sh -c 'kill -11 $$'; echo $?"), "139\n");
     assert_eq!(stdout("sleep 9 & kill $!; wait $!; echo $?"), "143\n");
     assert_eq!(stdout("(sh -c 'kill -9 $$'); echo $?"), "137\n");
-    for (signal, status) in [("-9", "137\n"), ("-TERM", "143\n"), ("-s HUP", "129\n")] {
+    for (signal, status) in [("-9", "137\n"), ("-TERM", "143\n"), ("-s USR1", "138\n")] {
         let group = format!("set -m; sleep 60 & kill {signal} -$!; wait $!; echo $?");
         assert_eq!(stdout(&group), status);
     }
