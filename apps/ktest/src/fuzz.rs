@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::stress::leaves_nothing;
+use crate::stress::leaves_at_most;
 use crate::support::*;
 
 crate::harness::tests![
@@ -597,7 +597,9 @@ fn survive(nobody: bool) {
     let mut round = || {
         generation(&mut random, nobody, &mut number);
     };
-    leaves_nothing(rounds / 2, rounds / 2, &mut round);
+    // Root's calls may make files and folders anywhere, in the place of devices, too: those are there, not lost.
+    let pages = if nobody { 0 } else { 16 };
+    leaves_at_most(pages, rounds / 2, rounds / 2, &mut round);
 }
 
 fn random_calls_of_root_are_survived() {
