@@ -294,7 +294,11 @@ pub const STEPS: &[Step] = &[
         "printf 'ab''c'\r",
         &[Row("abc%")],
     ),
-    shell("", "exec >&-\r", &[]),
+    shell(
+        "",
+        "exec >&-; echo cl''osed >&2\r",
+        &[Row("closed"), Prompt],
+    ),
     shell(
         "a closed output takes nobody's prompt",
         "exec >/dev/tty; echo ag''ain\r",
