@@ -37,13 +37,6 @@ fn now(clock: i32) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-fn spec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: time.as_secs() as i64,
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
-}
-
 fn the_monotonic_clock_never_goes_back() {
     let threads: Vec<_> = (0..4)
         .map(|_| {

@@ -36,13 +36,6 @@ fn own() -> i32 {
     sys!(getpid())
 }
 
-fn spec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: time.as_secs() as i64,
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
-}
-
 fn now(clock: i32) -> Duration {
     let mut time: libc::timespec = zeroed();
     ok(sys!(clock_gettime(clock, &mut time)));
@@ -71,6 +64,15 @@ fn stop(pid: i32) {
     let mut status = 0;
     ok(sys!(waitpid(pid, &mut status, libc::WUNTRACED)));
     assert_eq!(End::of(status), End::Stop(libc::SIGSTOP));
+}
+
+/// Stops a child in its sleep and has it go on, a few times.
+fn stop_and_go(pid: i32) {
+    for _ in 0..3 {
+        until("it sleeps", || is_asleep(pid));
+        stop(pid);
+        ok(sys!(kill(pid, libc::SIGCONT)));
+    }
 }
 
 fn sleeps_go_on_after_a_stop() {
@@ -103,11 +105,7 @@ fn sleeps_go_on_after_a_stop() {
                 _ => 100 + errno(),
             }
         });
-        for _ in 0..3 {
-            until("it sleeps", || is_asleep(pid));
-            stop(pid);
-            ok(sys!(kill(pid, libc::SIGCONT)));
-        }
+        stop_and_go(pid);
         assert_eq!(wait(pid), End::Exit(0), "{name}");
     }
     let pause: fn() = || {
@@ -122,11 +120,7 @@ fn sleeps_go_on_after_a_stop() {
             wait_for_one();
             COUNT.load(SeqCst)
         });
-        for _ in 0..3 {
-            until("it sleeps", || is_asleep(pid));
-            stop(pid);
-            ok(sys!(kill(pid, libc::SIGCONT)));
-        }
+        stop_and_go(pid);
         until("it sleeps", || is_asleep(pid));
         ok(sys!(kill(pid, libc::SIGUSR1)));
         assert_eq!(wait(pid), End::Exit(1), "{name}");

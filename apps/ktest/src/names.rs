@@ -165,7 +165,7 @@ fn addresses(
     kind: c_int,
     protocol: c_int,
 ) -> Result<Vec<(c_int, c_int, u16)>, c_int> {
-    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    let mut hints: libc::addrinfo = zeroed();
     hints.ai_socktype = kind;
     hints.ai_protocol = protocol;
     hints.ai_flags = libc::AI_NUMERICHOST;

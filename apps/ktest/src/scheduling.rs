@@ -266,16 +266,13 @@ fn affinity_is_inherited() {
     assert_eq!(thread.join().expect("no panic"), [last]);
 }
 
-fn queued_work_moves_to_idle_cores() {
-    let all = cores();
-    // All start on one core and may then run anywhere; nobody wakes or moves them.
-    let seen = shared::<[AtomicU64; 64]>();
-    let pids: Vec<i32> = (0..all.len())
+/// Children that begin on the first core, may then run on all of these, and count where they do.
+fn spread(all: &[usize], children: usize, seen: &'static [AtomicU64; 64]) -> Vec<i32> {
+    (0..children)
         .map(|_| {
-            let first = all[0];
-            let all = all.clone();
+            let all = all.to_vec();
             spawn(move || {
-                only(0, first);
+                only(0, all[0]);
                 let mut set: libc::cpu_set_t = zeroed();
                 all.iter().for_each(|&core| sys!(CPU_SET(core, &mut set)));
                 ok(sys!(sched_setaffinity(
@@ -288,7 +285,14 @@ fn queued_work_moves_to_idle_cores() {
                 }
             })
         })
-        .collect();
+        .collect()
+}
+
+fn queued_work_moves_to_idle_cores() {
+    let all = cores();
+    // All start on one core and may then run anywhere; nobody wakes or moves them.
+    let seen = shared::<[AtomicU64; 64]>();
+    let pids = spread(&all, all.len(), seen);
     until("every core has some", || {
         all.iter().all(|&core| seen[core].load(SeqCst) > 0)
     });
@@ -424,24 +428,7 @@ fn busy_cores_share_the_work() {
         .collect();
     // No core idles when these begin, on the first of them.
     let seen = shared::<[AtomicU64; 64]>();
-    let pids: Vec<i32> = (0..all.len() * 2)
-        .map(|_| {
-            let all = all.clone();
-            spawn(move || {
-                only(0, all[0]);
-                let mut set: libc::cpu_set_t = zeroed();
-                all.iter().for_each(|&core| sys!(CPU_SET(core, &mut set)));
-                ok(sys!(sched_setaffinity(
-                    0,
-                    size_of::<libc::cpu_set_t>(),
-                    &set
-                )));
-                loop {
-                    seen[sys!(sched_getcpu()) as usize].fetch_add(1, SeqCst);
-                }
-            })
-        })
-        .collect();
+    let pids = spread(&all, all.len() * 2, seen);
     until("every core has some", || {
         all.iter().all(|&core| seen[core].load(SeqCst) > 0)
     });

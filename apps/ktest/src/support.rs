@@ -245,6 +245,14 @@ pub fn unblock(signals: &[c_int]) {
     )));
 }
 
+/// A time span as the kernel takes it.
+pub fn spec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
 /// A value whose all-zero bits are meaningful: the kernel's plain structures.
 pub fn zeroed<T: Copy>() -> T {
     // SAFETY: only used with C structures of integers and of pointers that may be null.

@@ -177,6 +177,10 @@ impl<'a> Drawing<'a> {
         let title = match self.title {
             "cannot open the file" => return Some(self.not_opened(&label)),
             "error performing the command substitution" => "command substitution",
+            // The mark is only where the reading ended.
+            title if title.starts_with("cannot read commands") => {
+                return Some(without_number(title));
+            }
             title if RUN_TIME.iter().any(|start| title.starts_with(start)) => title,
             _ => return None,
         };

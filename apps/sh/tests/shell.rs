@@ -160,6 +160,12 @@ fn options_are_those_of_posix() {
     let output = shell().args(["/nonexistent"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(127));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot open /nonexistent"));
+    // A directory can be opened; it is the reading that fails.
+    let directory = stderr(". /etc");
+    assert!(
+        directory.ends_with("cannot read commands: Is a directory\n"),
+        "{directory}"
+    );
 }
 
 #[test]

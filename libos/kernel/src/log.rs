@@ -28,14 +28,7 @@ const BURST: u32 = 10;
 const WINDOW: u64 = 5_000_000_000;
 
 /// Leaf lock.
-static RING: SpinLock<Ring> = SpinLock::new(Ring {
-    bytes: [0; CAPACITY],
-    start: 0,
-    len: 0,
-    gone: Place { byte: 0, line: 0 },
-    lines: 0,
-    cleared: 0,
-});
+static RING: SpinLock<Ring> = SpinLock::new(Ring::new());
 
 struct Ring {
     bytes: [u8; CAPACITY],
@@ -58,6 +51,17 @@ pub struct Place {
 }
 
 impl Ring {
+    const fn new() -> Self {
+        Ring {
+            bytes: [0; CAPACITY],
+            start: 0,
+            len: 0,
+            gone: Place { byte: 0, line: 0 },
+            lines: 0,
+            cleared: 0,
+        }
+    }
+
     /// Oldest first.
     fn parts(&self) -> (&[u8], &[u8]) {
         let end = self.start + self.len;
@@ -296,14 +300,7 @@ mod tests {
 
     #[test]
     fn the_ring_keeps_whole_lines_only() {
-        let mut ring = Ring {
-            bytes: [0; CAPACITY],
-            start: 0,
-            len: 0,
-            gone: Place { byte: 0, line: 0 },
-            lines: 0,
-            cleared: 0,
-        };
+        let mut ring = Ring::new();
         let line = |n: usize| format!("{n:0width$}\n", width = n % 700 + 1).into_bytes();
         let mut all = Vec::new();
         for n in 0..3000 {
@@ -343,14 +340,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_a_reader_has_looked_is_not_cleared() {
-        let mut ring = Ring {
-            bytes: [0; CAPACITY],
-            start: 0,
-            len: 0,
-            gone: Place { byte: 0, line: 0 },
-            lines: 0,
-            cleared: 0,
-        };
+        let mut ring = Ring::new();
         ring.push(b"read\n");
         let read = ring.end();
         ring.push(b"new\n");
