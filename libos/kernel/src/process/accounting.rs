@@ -29,9 +29,12 @@ impl Ticks {
         )
     }
 
-    pub fn count(&self, in_kernel: bool) {
+    /// The number of ticks so far, with this one.
+    pub fn count(&self, in_kernel: bool) -> u64 {
         let which = if in_kernel { &self.system } else { &self.user };
         which.fetch_add(1, Ordering::Relaxed);
+        let (user, system) = self.get();
+        user + system
     }
 }
 

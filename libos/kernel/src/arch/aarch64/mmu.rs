@@ -170,11 +170,8 @@ pub unsafe fn install() {
     TTBR0_EL1.set(EMPTY.load(Ordering::Relaxed) as u64);
     TTBR1_EL1.set(ROOT.load(Ordering::Relaxed) as u64);
     barrier::isb(SY);
-    // SAFETY: forgetting translations is always allowed; by the contract the running code and stack are mapped the same way in the
-    // new tables.
-    unsafe { core::arch::asm!("tlbi vmalle1") };
-    barrier::dsb(NSH);
-    barrier::isb(SY);
+    // By the contract the running code and stack are mapped the same way in the new tables.
+    flush_this_core();
 }
 
 /// The physical root table, for secondary cores.
@@ -311,6 +308,14 @@ pub fn flush_page(asid: &AtomicU64, va: usize) {
         barrier::dsb(ISH);
         barrier::isb(SY);
     }
+}
+
+/// Forgets every translation that the calling core has cached.
+pub fn flush_this_core() {
+    // SAFETY: forgetting translations is always allowed.
+    unsafe { core::arch::asm!("tlbi vmalle1") };
+    barrier::dsb(NSH);
+    barrier::isb(SY);
 }
 
 /// Forgets an address space on every core.
