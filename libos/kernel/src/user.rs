@@ -4,12 +4,13 @@
 //! there yet, or change while we look. Both doors come through here: an address outside the program half is refused
 //! before it is touched, and a fault that the address space cannot mend ends the copy with `EFAULT`.
 
-use crate::base::{Errno, PAGE_SIZE, Result};
+use crate::base::{Errno, PAGE_SIZE, Result, bytes};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::ffi::CStr;
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 
 /// First address past the program half of the address space (39-bit TTBR0 range).
 pub const USER_END: usize = 1 << 39;
@@ -180,27 +181,26 @@ impl UserPtr<u32> {
 impl UserPtr<u8> {
     /// Copies a NUL-terminated string of at most `max` bytes (NUL excluded) out of the program; a longer one is `too_long`.
     pub fn read_cstr(self, max: usize, too_long: Errno) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
+        /// Most are shorter.
+        const SHORT: usize = 64;
+        let mut out = with_room::<SHORT>()?;
         let mut at = self.0;
-        // Most are short.
-        let mut chunk = [const { MaybeUninit::<u8>::uninit() }; 256];
-        let mut room = 64;
+        let mut room = SHORT;
         loop {
             // Up to the end of the page: the byte after it may not be mapped.
             let n = (4096 - (at & 4095)).min(room);
-            room = chunk.len();
-            // SAFETY: `chunk` is ours and at least `n` long; so much of it is initialised when that has succeeded.
-            let copied = unsafe {
-                copy_in(chunk.as_mut_ptr().cast(), at, n)?;
-                core::slice::from_raw_parts(chunk.as_ptr().cast::<u8>(), n)
-            };
-            let end = CStr::from_bytes_until_nul(copied)
-                .map(|s| s.count_bytes())
-                .ok();
-            let part = &copied[..end.unwrap_or(n)];
-            out.try_reserve(part.len()).map_err(|_| Errno::ENOMEM)?;
-            out.extend_from_slice(part);
-            if end.is_some() {
+            room = 256;
+            if out.capacity() - out.len() < n {
+                out.try_reserve(n).map_err(|_| Errno::ENOMEM)?;
+            }
+            let old = out.len();
+            // SAFETY: so much room was reserved; so much of it is initialised when the copying has succeeded.
+            unsafe {
+                copy_in(out.as_mut_ptr().add(old), at, n)?;
+                out.set_len(old + n);
+            }
+            if let Some(end) = bytes::first_nul(&out[old..]) {
+                out.truncate(old + end);
                 return if out.len() > max {
                     Err(too_long)
                 } else {
@@ -212,6 +212,17 @@ impl UserPtr<u8> {
             }
             at += n;
         }
+    }
+}
+
+/// An empty vector with room for `N` bytes, which is not 0: `try_reserve`, when all that it has to think about is known.
+#[inline(always)]
+fn with_room<const N: usize>() -> Result<Vec<u8>> {
+    let layout = Layout::new::<[u8; N]>();
+    // SAFETY: the layout has a size; a vector of bytes is of such allocations, and this one is empty.
+    unsafe {
+        let room = NonNull::new(alloc::alloc::alloc(layout)).ok_or(Errno::ENOMEM)?;
+        Ok(Vec::from_raw_parts(room.as_ptr(), 0, N))
     }
 }
 
@@ -384,27 +395,38 @@ impl<'a> Buffer<'a> {
         n.min(PAGE_SIZE - at % PAGE_SIZE)
     }
 
-    /// Runs `f(chunk position, bytes done so far, chunk length)` over up to `n` bytes, segment by segment.
+    /// Runs `f(piece, bytes done so far)` over up to `n` bytes, piece by piece.
+    #[inline(always)]
     fn advance(
         &mut self,
         n: usize,
         mut f: impl FnMut(Chunk<'_>, usize) -> Result<()>,
     ) -> Result<usize> {
+        let Segments::User { addr } = &mut self.segments else {
+            return self.advance_pieces(n, f);
+        };
+        // The one piece that most buffers are.
         let total = n.min(self.left);
-        if let Segments::User { addr } = &mut self.segments {
-            // The one piece that most buffers are.
-            if total > 0 {
-                f(Chunk::User(*addr, total), 0)?;
-                *addr += total;
-                self.left -= total;
-            }
-            return Ok(total);
+        if total > 0 {
+            f(Chunk::User(*addr, total), 0)?;
+            *addr += total;
+            self.left -= total;
         }
+        Ok(total)
+    }
+
+    #[inline(never)]
+    fn advance_pieces(
+        &mut self,
+        n: usize,
+        mut f: impl FnMut(Chunk<'_>, usize) -> Result<()>,
+    ) -> Result<usize> {
+        let total = n.min(self.left);
         let mut done = 0;
         while done < total {
             let want = total - done;
             let r = match &mut self.segments {
-                Segments::User { .. } => unreachable!("done above"),
+                Segments::User { .. } => unreachable!("the caller does it"),
                 // A segment moves on only past bytes that were copied: a bad page stays the next one.
                 Segments::UserVec { iov, index, offset } => {
                     let (addr, len) = iov[*index];

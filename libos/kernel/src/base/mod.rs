@@ -1,6 +1,7 @@
 //! Vocabulary shared by every subsystem: addresses, error numbers, locks.
 
 pub mod addr;
+pub mod bytes;
 pub mod errno;
 #[cfg(debug_assertions)]
 pub mod lockdep;

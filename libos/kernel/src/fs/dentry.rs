@@ -6,8 +6,8 @@ use super::inode::Inode;
 use super::name_table::NameTable;
 use super::notify::{self, Event};
 use super::sleep_lock::SleepLock;
-use super::types::{Hashed, Name, hash_name};
-use crate::base::{Result, SpinLock};
+use super::types::{FileType, Hashed, Name};
+use crate::base::{Result, SpinLock, bytes};
 use crate::process::scheduler;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -42,12 +42,14 @@ struct Child {
 
 impl Child {
     fn hash(&self) -> u64 {
-        hash_name(self.name.as_bytes())
+        bytes::hash(self.name.as_bytes())
     }
 }
 
 pub struct Dentry {
     pub(super) inode: Arc<dyn Inode>,
+    /// The inode's, which walks ask for at every step.
+    pub(super) kind: FileType,
     /// Name and parent; `rename` changes both. Leaf lock.
     place: SpinLock<Place>,
     /// Children that have been looked up. Taken alone, or inside nothing but [`dir_lock`](Self::dir_lock).
@@ -73,6 +75,7 @@ impl Dentry {
 
     fn new(inode: Arc<dyn Inode>, name: &[u8], parent: Option<Arc<Dentry>>) -> Arc<Dentry> {
         Arc::new(Dentry {
+            kind: inode.kind(),
             inode,
             place: SpinLock::new(Place {
                 name: Name::new(name),
@@ -124,7 +127,7 @@ impl Dentry {
     pub fn cached(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
         let children = self.children.lock();
         children
-            .find(name.hash, |c| c.name.as_bytes() == name.bytes)
+            .find(name.hash, |c| name.is(&c.name))
             .map(|c| c.dentry.clone())
     }
 
@@ -152,14 +155,14 @@ impl Dentry {
 
     /// Forgets a child; returns it if the cache had it. The caller holds `dir_lock` of `self`.
     pub fn forget(&self, name: Hashed<'_>) -> Option<Arc<Dentry>> {
-        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let same = |c: &Child| name.is(&c.name);
         let child = self.children.lock().remove(name.hash, same);
         Some(child?.dentry)
     }
 
     /// As [`forget`](Self::forget), of a child that is to be [adopted](Self::adopt): what has been reserved for that stays.
     pub fn give_away(&self, name: Hashed<'_>) {
-        let same = |c: &Child| c.name.as_bytes() == name.bytes;
+        let same = |c: &Child| name.is(&c.name);
         let child = self.children.lock().take(name.hash, same);
         drop(child);
     }

@@ -55,12 +55,7 @@ impl FileOps for Memory {
             Memory::Null => Ok(0),
             Memory::Zero | Memory::Full if buf.len() <= CHUNK => buf.put_zeros(CHUNK),
             Memory::Zero | Memory::Full => fill(buf, CHUNK, |buf| buf.put_zeros(CHUNK)),
-            Memory::Random | Memory::Urandom => fill(buf, 256, |buf| {
-                let mut bytes = [0; 256];
-                let n = buf.len().min(256);
-                crate::random::fill(&mut bytes[..n]);
-                buf.put(&bytes[..n])
-            }),
+            Memory::Random | Memory::Urandom => random(buf),
         }
     }
 
@@ -101,6 +96,16 @@ impl FileOps for Memory {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+#[inline(never)]
+fn random(buf: &mut Buffer<'_>) -> Result<usize> {
+    fill(buf, 256, |buf| {
+        let mut bytes = [0; 256];
+        let n = buf.len().min(256);
+        crate::random::fill(&mut bytes[..n]);
+        buf.put(&bytes[..n])
+    })
 }
 
 /// Major number of the memory devices.

@@ -117,6 +117,8 @@ pub struct File {
     pub(super) ops: Option<Arc<dyn FileOps>>,
     /// `None`: the file never had a name.
     pub(super) path: Option<Path>,
+    /// What `ops` say, which is asked for at every call.
+    pub(super) offsets: Offsets,
     /// [`OpenFlags`]; access mode fixed, status flags changed by `fcntl`.
     flags: AtomicU32,
     /// The offset. Changed only with `pos_lock` held; read without it.
@@ -140,6 +142,7 @@ impl File {
     ) -> Arc<File> {
         OPEN.fetch_add(1, Ordering::Relaxed);
         let file = Arc::new(File {
+            offsets: ops.as_ref().map_or(Offsets::InTurn, |ops| ops.offsets()),
             ops,
             path,
             flags: AtomicU32::new(flags.difference(OpenFlags::CREATION).bits()),

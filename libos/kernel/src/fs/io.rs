@@ -1,7 +1,7 @@
 //! Reading, writing and positioning open files.
 
 use super::caller;
-use super::file::{File, FileOps, Offsets};
+use super::file::{File, Offsets};
 use super::inode::{Inode, SeekFor, WriteAt};
 use super::notify::{self, Event};
 use super::types::{FileType, Metadata, OpenFlags};
@@ -59,25 +59,26 @@ impl File {
 
     /// Whether reads and writes have an offset.
     pub fn seekable(&self) -> bool {
-        let offsets = |ops: &Arc<dyn FileOps>| ops.offsets() != Offsets::None;
-        self.ops.as_ref().is_none_or(offsets)
+        self.offsets != Offsets::None
     }
 
     /// Reads at the file's offset and moves it.
     pub fn read(&self, buf: &mut Buffer<'_>) -> Result<usize> {
         self.check_readable()?;
-        if let Some(ops) = &self.ops {
-            match ops.offsets() {
-                Offsets::None => return ops.read(self, buf, None),
-                Offsets::Loose => {
-                    let at = self.pos.load(Ordering::Relaxed);
-                    let n = ops.read(self, buf, Some(at))?;
-                    self.pos.store(at + n as u64, Ordering::Relaxed);
-                    return Ok(n);
-                }
-                Offsets::InTurn => {}
+        match (&self.ops, self.offsets) {
+            (Some(ops), Offsets::None) => ops.read(self, buf, None),
+            (Some(ops), Offsets::Loose) => {
+                let at = self.pos.load(Ordering::Relaxed);
+                let n = ops.read(self, buf, Some(at))?;
+                self.pos.store(at + n as u64, Ordering::Relaxed);
+                Ok(n)
             }
+            _ => self.read_in_turn(buf),
         }
+    }
+
+    #[inline(never)]
+    fn read_in_turn(&self, buf: &mut Buffer<'_>) -> Result<usize> {
         let _position = self.pos_lock.lock();
         let at = self.pos.load(Ordering::Relaxed);
         let n = self.read_from(buf, at)?;
@@ -138,18 +139,20 @@ impl File {
     /// Writes at the file's offset, or its end with `O_APPEND`, and moves the offset.
     pub fn write(&self, buf: &mut Buffer<'_>) -> Result<usize> {
         self.check_writable()?;
-        if let Some(ops) = &self.ops {
-            match ops.offsets() {
-                Offsets::None => return ops.write(self, buf, None),
-                Offsets::Loose => {
-                    let at = self.pos.load(Ordering::Relaxed);
-                    let n = ops.write(self, buf, Some(at))?;
-                    self.pos.store(at + n as u64, Ordering::Relaxed);
-                    return Ok(n);
-                }
-                Offsets::InTurn => {}
+        match (&self.ops, self.offsets) {
+            (Some(ops), Offsets::None) => ops.write(self, buf, None),
+            (Some(ops), Offsets::Loose) => {
+                let at = self.pos.load(Ordering::Relaxed);
+                let n = ops.write(self, buf, Some(at))?;
+                self.pos.store(at + n as u64, Ordering::Relaxed);
+                Ok(n)
             }
+            _ => self.write_in_turn(buf),
         }
+    }
+
+    #[inline(never)]
+    fn write_in_turn(&self, buf: &mut Buffer<'_>) -> Result<usize> {
         let _position = self.pos_lock.lock();
         let at =
             (!self.flags().contains(OpenFlags::APPEND)).then(|| self.pos.load(Ordering::Relaxed));

@@ -94,7 +94,7 @@ pub fn page_source(fd: i32, shared: bool, write: bool) -> Result<Mapping> {
     }
     let source: Option<Arc<dyn PageSource>> = match (file.ops(), file.path()) {
         (Some(ops), _) if ops.maps_anonymous() => None,
-        (None, Some(path)) if path.inode().kind() == FileType::Regular => {
+        (None, Some(path)) if path.kind() == FileType::Regular => {
             let how = match (shared && writable, write) {
                 (false, _) => MappedFor::Copies,
                 (true, false) => MappedFor::Looking,

@@ -204,7 +204,7 @@ pub fn bind(what: &Path, at: &Path) -> Result<Arc<Mount>> {
 
 fn attach(mount: Arc<Mount>, at: &Path) -> Result<Arc<Mount>> {
     use super::types::FileType::Directory;
-    if (mount.root.inode.kind() == Directory) != (at.inode().kind() == Directory) {
+    if (mount.root.kind == Directory) != (at.kind() == Directory) {
         return Err(Errno::ENOTDIR);
     }
     // Where names come and go by themselves, the next walk would not find the place again.
@@ -229,7 +229,15 @@ fn attach(mount: Arc<Mount>, at: &Path) -> Result<Arc<Mount>> {
 }
 
 /// Steps from a mount point to the root of what is mounted there, as often as that applies.
+#[inline]
 pub fn cross(path: &mut Path) {
+    if path.dentry.is_mountpoint() {
+        cross_mounts(path);
+    }
+}
+
+#[inline(never)]
+fn cross_mounts(path: &mut Path) {
     while path.dentry.is_mountpoint() {
         let found = MOUNTS
             .lock()

@@ -162,10 +162,10 @@ fn divide<T>(full: &mut HashTable<T>, bit: u32, hash_of: &impl Fn(&T) -> u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::types::hash_name;
+    use crate::base::bytes;
 
     fn hash(n: &u32) -> u64 {
-        hash_name(n.to_string().as_bytes())
+        bytes::hash(n.to_string().as_bytes())
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub fn remove(mut walk: Walk<'_>, scope: &Scope, what: Remove) -> Result<()> {
     let name = Hashed::new(walk.name(start, end));
     let _changing = dir.dentry.dir_lock.lock();
     let victim = locked_child(&dir, name)?;
-    let is_dir = victim.inode().kind() == FileType::Directory;
+    let is_dir = victim.kind() == FileType::Directory;
     dir.mount.check_writable()?;
     permission::check_delete(&**dir.inode(), &**victim.inode(), &scope.creds)?;
     match (what, is_dir) {
@@ -169,7 +169,7 @@ pub fn link(target: &Path, mut walk: Walk<'_>, scope: &Scope) -> Result<()> {
         return Err(Errno::EXDEV);
     }
     check_create(&dir, scope)?;
-    if target.inode().kind() == FileType::Directory {
+    if target.kind() == FileType::Directory {
         return Err(Errno::EPERM);
     }
     dir.dentry.reserve(name)?;
@@ -237,7 +237,7 @@ pub fn rename(mut from: Walk<'_>, mut to: Walk<'_>, scope: &Scope, how: Rename) 
         Err(Errno::ENOENT) => None,
         Err(e) => return Err(e),
     };
-    let is_dir = |p: &Path| p.inode().kind() == FileType::Directory;
+    let is_dir = |p: &Path| p.kind() == FileType::Directory;
     let moved_dir = is_dir(&moved);
     match (&target, how) {
         (Some(_), Rename::NoReplace) => return Err(Errno::EEXIST),

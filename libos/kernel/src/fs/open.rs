@@ -29,7 +29,7 @@ pub fn open(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> Resul
         Follow::Yes
     };
     let path = walk.to_end(follow)?;
-    if path.inode().kind() == FileType::Symlink && !flags.contains(OpenFlags::PATH) {
+    if path.kind() == FileType::Symlink && !flags.contains(OpenFlags::PATH) {
         return Err(if flags.contains(OpenFlags::DIRECTORY) {
             Errno::ENOTDIR
         } else {
@@ -52,7 +52,7 @@ fn open_or_create(
     loop {
         let (start, end) = match walk.to_last()? {
             // A magic link's target, or a directory by a name that needs no lookup.
-            Last::Nothing if walk.at.inode().kind() != FileType::Directory && !exclusive => {
+            Last::Nothing if walk.at.kind() != FileType::Directory && !exclusive => {
                 return open_path(scope, walk.at, flags);
             }
             Last::Nothing | Last::Dot | Last::DotDot => {
@@ -88,7 +88,7 @@ fn open_or_create(
         if exclusive {
             return Err(Errno::EEXIST);
         }
-        if found.inode().kind() != FileType::Symlink {
+        if found.kind() != FileType::Symlink {
             return open_path(scope, found, flags);
         }
         if flags.contains(OpenFlags::NOFOLLOW) {
@@ -105,7 +105,7 @@ fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> R
         return Err(Errno::EINVAL);
     }
     let dir = walk.to_end(Follow::Yes)?;
-    if dir.inode().kind() != FileType::Directory {
+    if dir.kind() != FileType::Directory {
         return Err(Errno::ENOTDIR);
     }
     check_create(&dir, scope)?;
@@ -128,7 +128,7 @@ fn open_tmpfile(scope: &Scope, walk: Walk<'_>, flags: OpenFlags, perm: u16) -> R
 /// Opens what is already there.
 pub fn open_path(scope: &Scope, path: Path, flags: OpenFlags) -> Result<Arc<File>> {
     let inode = path.inode();
-    let kind = inode.kind();
+    let kind = path.kind();
     if flags.contains(OpenFlags::DIRECTORY) && kind != FileType::Directory {
         return Err(Errno::ENOTDIR);
     }

@@ -21,12 +21,16 @@ impl Path {
         &self.dentry.inode
     }
 
+    pub fn kind(&self) -> FileType {
+        self.dentry.kind
+    }
+
     /// The file has been read through this mount.
     pub fn accessed(&self) {
         let flags = self.mount.flags();
         let never = MountFlags::NOATIME | MountFlags::RDONLY;
         if flags.intersects(never)
-            || flags.contains(MountFlags::NODIRATIME) && self.inode().kind() == FileType::Directory
+            || flags.contains(MountFlags::NODIRATIME) && self.kind() == FileType::Directory
         {
             return;
         }

@@ -8,6 +8,12 @@ enum Slot<T, const WIDTH: usize> {
     Node(Box<[Slot<T, WIDTH>; WIDTH]>),
 }
 
+/// What a removal has still before it.
+struct Left {
+    to_take: usize,
+    in_tree: usize,
+}
+
 /// `WIDTH` is a power of two.
 pub struct Radix<T, const WIDTH: usize> {
     root: Slot<T, WIDTH>,
@@ -119,9 +125,12 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         most: usize,
         taken: &mut impl FnMut(T),
     ) -> Option<u64> {
-        let mut left = most;
+        let mut left = Left {
+            to_take: most,
+            in_tree: self.count,
+        };
         let rest = Self::prune(&mut self.root, self.height, 0, from..to, &mut left, taken);
-        self.count -= most - left;
+        self.count = left.in_tree;
         if self.count == 0 {
             self.height = 0;
         }
@@ -143,21 +152,35 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
 
     fn take_below(slot: &mut Slot<T, WIDTH>, level: u32, index: u64) -> Option<T> {
         let Slot::Node(node) = slot else {
-            let item = core::mem::replace(slot, Slot::Empty);
-            return match item {
-                Slot::Item(item) => Some(item),
-                _ => None,
-            };
+            return Self::take_slot(slot);
         };
         let at = Self::slot_of(index, level - 1);
         let item = Self::take_below(&mut node[at], level - 1, index)?;
-        // Items mostly go in some order: a neighbour is where one is left, if any is.
         let used = |s: &Slot<T, WIDTH>| !matches!(s, Slot::Empty);
-        let near = &node[at.saturating_sub(1)..(at + 2).min(WIDTH)];
-        if !near.iter().any(used) && !node.iter().any(used) {
-            *slot = Slot::Empty;
+        // Items mostly go in some order: a neighbour is where one is left, if any is.
+        let neighbour = |at: usize| node.get(at).is_some_and(used);
+        if !used(&node[at])
+            && !neighbour(at + 1)
+            && !neighbour(at.wrapping_sub(1))
+            && !node.iter().any(used)
+        {
+            Self::take_slot(slot);
         }
         Some(item)
+    }
+
+    /// Empties a slot of its item, or of a node with nothing in it.
+    fn take_slot(slot: &mut Slot<T, WIDTH>) -> Option<T> {
+        match core::mem::replace(slot, Slot::Empty) {
+            Slot::Empty => None,
+            Slot::Item(item) => Some(item),
+            Slot::Node(node) => {
+                debug_assert!(node.iter().all(|s| matches!(s, Slot::Empty)));
+                // The box goes, without a look at each of the slots, of which none has anything to be dropped.
+                core::mem::forget(*node);
+                None
+            }
+        }
     }
 
     /// Last index below a slot at `level` that starts at `base`.
@@ -171,7 +194,7 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         level: u32,
         base: u64,
         range: core::ops::Range<u64>,
-        left: &mut usize,
+        left: &mut Left,
         taken: &mut impl FnMut(T),
     ) -> Option<u64> {
         if range.end <= base || Self::last_index(base, level) < range.start {
@@ -179,8 +202,11 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
         }
         match slot {
             Slot::Empty => return None,
-            Slot::Item(_) if *left == 0 => return Some(base),
-            Slot::Item(_) => *left -= 1,
+            Slot::Item(_) if left.to_take == 0 => return Some(base),
+            Slot::Item(_) => {
+                left.to_take -= 1;
+                left.in_tree -= 1;
+            }
             Slot::Node(node) => {
                 let step = 1u64 << (Self::BITS * (level - 1));
                 let skip = range.start.saturating_sub(base) / step;
@@ -197,13 +223,17 @@ impl<T, const WIDTH: usize> Radix<T, WIDTH> {
                     if rest.is_some() {
                         return rest;
                     }
+                    // A node is wide, and most trees are small.
+                    if left.in_tree == 0 {
+                        break;
+                    }
                 }
-                if node.iter().any(|s| !matches!(s, Slot::Empty)) {
+                if left.in_tree > 0 && node.iter().any(|s| !matches!(s, Slot::Empty)) {
                     return None;
                 }
             }
         }
-        if let Slot::Item(item) = core::mem::replace(slot, Slot::Empty) {
+        if let Some(item) = Self::take_slot(slot) {
             taken(item);
         }
         None

@@ -1,5 +1,6 @@
 //! The small vocabulary of files: kinds, flags, metadata, device numbers, names.
 
+use crate::base::bytes::{hash, same};
 use crate::time::Timespec;
 use alloc::boxed::Box;
 use bitflags::bitflags;
@@ -191,23 +192,6 @@ pub struct SetAttr {
     pub mtime: Option<Timespec>,
 }
 
-/// Hash of a name, eight bytes at a time; not proof against hostile choice of names.
-pub fn hash_name(name: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut h = name.len() as u64;
-    let mut words = name.chunks_exact(8);
-    for w in &mut words {
-        let word = u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
-        h = (h ^ word).wrapping_mul(K).rotate_left(29);
-    }
-    let tail = words
-        .remainder()
-        .iter()
-        .fold(0u64, |t, &b| t << 8 | b as u64);
-    h = (h ^ tail).wrapping_mul(K);
-    h ^ h >> 32
-}
-
 /// A name that is looked for, in one table after the other.
 #[derive(Clone, Copy)]
 pub struct Hashed<'a> {
@@ -219,8 +203,14 @@ impl<'a> Hashed<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Hashed {
             bytes,
-            hash: hash_name(bytes),
+            hash: hash(bytes),
         }
+    }
+
+    /// Whether it is this one.
+    #[inline]
+    pub fn is(&self, name: &Name) -> bool {
+        same(self.bytes, name.as_bytes())
     }
 }
 

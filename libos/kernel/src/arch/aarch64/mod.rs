@@ -35,3 +35,25 @@ unsafe extern "C" {
     /// Copies a page between page-aligned kernel addresses.
     pub fn copy_page(dst: *mut u8, src: *const u8);
 }
+
+/// The bytes as a number, with one load.
+#[inline(always)]
+pub fn load_word(bytes: &[u8; 8]) -> u64 {
+    let word;
+    // SAFETY: reads the bytes.
+    unsafe {
+        core::arch::asm!("ldr {}, [{}]", out(reg) word, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
+    }
+    word
+}
+
+/// The bytes as a number, with one load.
+#[inline(always)]
+pub fn load_half(bytes: &[u8; 4]) -> u32 {
+    let half;
+    // SAFETY: reads the bytes.
+    unsafe {
+        core::arch::asm!("ldr {:w}, [{}]", out(reg) half, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
+    }
+    half
+}

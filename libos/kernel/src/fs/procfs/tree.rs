@@ -48,7 +48,7 @@ impl Entry {
 
     /// A number that stays: the hash of the name, in the range of the system's files.
     pub fn ino(&self) -> u64 {
-        0x1000 | crate::fs::types::hash_name(self.name.as_bytes()) & 0xf_ffff
+        0x1000 | crate::base::bytes::hash(self.name.as_bytes()) & 0xf_ffff
     }
 }
 

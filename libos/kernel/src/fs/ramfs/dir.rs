@@ -5,10 +5,10 @@
 
 use super::RamInode;
 use super::file::BATCH;
-use crate::base::{Errno, Result};
+use crate::base::{Errno, Result, bytes};
 use crate::fs::name_table::NameTable;
 use crate::fs::radix::Radix;
-use crate::fs::types::{Hashed, Name, hash_name};
+use crate::fs::types::{Hashed, Name};
 use crate::process::scheduler;
 use alloc::sync::Arc;
 
@@ -36,13 +36,11 @@ pub struct Dir {
 fn hash_in(entries: &Entries, place: &u64) -> u64 {
     entries
         .get(*place)
-        .map_or(0, |e| hash_name(e.name.as_bytes()))
+        .map_or(0, |e| bytes::hash(e.name.as_bytes()))
 }
 
 fn is_named(entries: &Entries, place: &u64, name: Hashed<'_>) -> bool {
-    entries
-        .get(*place)
-        .is_some_and(|e| e.name.as_bytes() == name.bytes)
+    entries.get(*place).is_some_and(|e| name.is(&e.name))
 }
 
 impl Dir {

@@ -26,7 +26,7 @@ fn set_attr(
         }
     };
     path.mount.check_writable()?;
-    let kind = path.inode().kind();
+    let kind = path.kind();
     path.inode().set_attr(&mut |access| decide(access, kind))?;
     notify::on_path(path, Event::ATTRIB);
     Ok(0)

@@ -44,7 +44,7 @@ pub fn sys_getdents64(fd: i32, buf: UserPtr<u8>, len: usize) -> Result<usize> {
     file.check_not_path()?;
     let place = file
         .path()
-        .filter(|p| p.inode().kind() == FileType::Directory)
+        .filter(|p| p.kind() == FileType::Directory)
         .ok_or(Errno::ENOTDIR)?;
     // Program memory is written only after the file system has let go of its locks, and no memory is asked for while it has them.
     let max = len.min(MOST);
@@ -124,7 +124,7 @@ pub fn sys_getcwd(buf: UserPtr<u8>, len: usize) -> Result<usize> {
 
 /// `EACCES` or `ENOTDIR` if nobody can stand there.
 fn check_enter(path: &Path) -> Result<()> {
-    if path.inode().kind() != FileType::Directory {
+    if path.kind() != FileType::Directory {
         return Err(Errno::ENOTDIR);
     }
     permission::check(&**path.inode(), &caller::credentials(), EXEC)

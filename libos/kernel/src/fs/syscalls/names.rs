@@ -142,7 +142,7 @@ pub fn sys_readlinkat(
             AT_FDCWD => None,
             _ => caller::file(dirfd)?.path().cloned(),
         };
-        link.filter(|l| l.inode().kind() == FileType::Symlink)
+        link.filter(|l| l.kind() == FileType::Symlink)
             .ok_or(Errno::ENOENT)?
     } else {
         At::with_path(dirfd, path)?.lookup(Follow::No)?

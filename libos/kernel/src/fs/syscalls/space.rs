@@ -14,7 +14,7 @@ use crate::user::UserPtr;
 pub fn sys_truncate(path: UserPtr<u8>, size: i64) -> Result<usize> {
     let size = u64::try_from(size).map_err(|_| Errno::EINVAL)?;
     let path = At::new(AT_FDCWD, path)?.lookup(Follow::Yes)?;
-    match path.inode().kind() {
+    match path.kind() {
         FileType::Regular => {}
         FileType::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),

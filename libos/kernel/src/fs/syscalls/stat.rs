@@ -172,7 +172,7 @@ pub fn sys_faccessat2(dirfd: i32, path: UserPtr<u8>, mode: u32, flags: u32) -> R
         Target::Path(path) => path,
         Target::File(_) => return Ok(0),
     };
-    let (kind, mode) = (place.inode().kind(), mode as u16);
+    let (kind, mode) = (place.kind(), mode as u16);
     let runs = mode & permission::EXEC != 0 && kind == FileType::Regular;
     if runs && place.mount.flags().contains(MountFlags::NOEXEC) {
         return Err(Errno::EACCES);

@@ -89,25 +89,16 @@ impl KernelHeap {
         }
     }
 
-    fn alloc_large(&self, place: Place, layout: Layout) -> *mut u8 {
-        match place {
+    #[cold]
+    #[inline(never)]
+    fn alloc_any(&self, layout: Layout) -> *mut u8 {
+        let p = match place(&layout) {
+            Place::Slab(class) => self.slabs.alloc(class),
             Place::Arena => self.arenas.alloc(layout),
             Place::Frames(order) => {
                 frames::alloc_order(order).map_or(core::ptr::null_mut(), phys_to_virt)
             }
-            _ => core::ptr::null_mut(),
-        }
-    }
-}
-
-// SAFETY: every path returns memory of at least the layout's size and alignment that nobody else has, or null, and
-// frees it by the same rule that chose the path.
-unsafe impl GlobalAlloc for KernelHeap {
-    #[inline]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let p = match place(&layout) {
-            Place::Slab(class) => self.slabs.alloc(class),
-            large => self.alloc_large(large, layout),
+            Place::Nowhere => core::ptr::null_mut(),
         };
         if p.is_null() {
             self.early.alloc(layout)
@@ -116,20 +107,52 @@ unsafe impl GlobalAlloc for KernelHeap {
         }
     }
 
-    #[inline]
-    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
-        if self.early.holds(p) {
-            // SAFETY: the address says that it came from there.
-            return unsafe { self.early.free(p, layout) };
-        }
-        // SAFETY: the caller's promise that `p` was allocated here with this layout, which decides where.
+    /// # Safety
+    /// `p` was allocated here with this layout and is no longer used.
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_any(&self, p: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise; the address and the layout say where it came from.
         unsafe {
+            if self.early.holds(p) {
+                return self.early.free(p, layout);
+            }
             match place(&layout) {
                 Place::Slab(class) => self.slabs.free(class, p),
                 Place::Arena => self.arenas.free(p, layout),
                 Place::Frames(order) => frames::free_order(virt_to_phys(p), order),
                 Place::Nowhere => unreachable!("freed what is never allocated"),
             }
+        }
+    }
+}
+
+// SAFETY: every path returns memory of at least the layout's size and alignment that nobody else has, or null, and
+// frees it by the same rule that chose the path.
+unsafe impl GlobalAlloc for KernelHeap {
+    // Not in each of its callers: the kernel would be an eighth larger.
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if let Some(class) = slab::class_for(layout.size(), layout.align()) {
+            let p = self.slabs.alloc_quick(class);
+            if !p.is_null() {
+                return p;
+            }
+        }
+        self.alloc_any(layout)
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise that `p` was allocated here with this layout, which decides where.
+        unsafe {
+            if !self.early.holds(p)
+                && let Some(class) = slab::class_for(layout.size(), layout.align())
+                && self.slabs.free_quick(class, p)
+            {
+                return;
+            }
+            self.free_any(p, layout);
         }
     }
 

@@ -53,6 +53,26 @@ struct Shape {
 }
 
 const HEADER: usize = 64;
+/// Classes from this one on have slabs of four frames.
+const FIRST_WIDE: usize = 11;
+const WIDE_ORDER: u8 = 2;
+
+/// Frames of a slab.
+#[inline(always)]
+fn frames_of(class: usize) -> usize {
+    if class < FIRST_WIDE {
+        1
+    } else {
+        1 << WIDE_ORDER
+    }
+}
+
+/// Where the slab of an object begins: slabs are aligned to their size.
+#[inline(always)]
+fn slab_of(class: usize, object: *mut u8) -> *mut Slab {
+    let size = PAGE_SIZE * frames_of(class);
+    object.map_addr(|addr| addr & !(size - 1)).cast()
+}
 
 const SHAPES: [Shape; SIZES.len()] = {
     let mut shapes = [Shape {
@@ -64,7 +84,7 @@ const SHAPES: [Shape; SIZES.len()] = {
     let mut i = 0;
     while i < SIZES.len() {
         let size = SIZES[i] as usize;
-        let order = if size >= 1024 { 2 } else { 0 };
+        let order = if i < FIRST_WIDE { 0 } else { WIDE_ORDER };
         let first = if size.is_power_of_two() && size > HEADER {
             size
         } else {
@@ -75,7 +95,7 @@ const SHAPES: [Shape; SIZES.len()] = {
             size: size as u32,
             first: first as u32,
             objects: objects as u16,
-            order: order as u8,
+            order,
         };
         i += 1;
     }
@@ -110,6 +130,8 @@ struct Slab {
     used: u16,
     /// Objects from this index on were never used.
     fresh: u16,
+    /// Objects that fit.
+    objects: u16,
 }
 
 const _: () = assert!(size_of::<Slab>() <= HEADER);
@@ -185,8 +207,54 @@ impl Slabs {
         }
     }
 
+    /// An object that was used before, of a slab that has room for more: what most requests find. Else null.
+    #[inline(always)]
+    pub fn alloc_quick(&self, class: usize) -> *mut u8 {
+        let mut room = self.classes[class].with_room.lock();
+        // SAFETY: the list holds live slabs, and the class is locked.
+        let Some(slab) = (unsafe { room.first.as_mut() }) else {
+            return null_mut();
+        };
+        let object = slab.free;
+        if object.is_null() || slab.used + 1 == slab.objects {
+            return null_mut();
+        }
+        if slab.used == 0 {
+            room.empty -= 1;
+            self.idle.fetch_sub(frames_of(class), Ordering::Relaxed);
+        }
+        slab.used += 1;
+        // SAFETY: the first word of a free object is the link to the next.
+        slab.free = unsafe { *object }.cast();
+        object.cast()
+    }
+
+    /// Frees an object if its slab stays in the list, as most do; says whether it did.
+    ///
+    /// # Safety
+    /// `object` came from this class and is no longer used.
+    #[inline(always)]
+    pub unsafe fn free_quick(&self, class: usize, object: *mut u8) -> bool {
+        let slab = slab_of(class, object);
+        let mut room = self.classes[class].with_room.lock();
+        // SAFETY: the header of a live slab; the class is locked.
+        let slab = unsafe { &mut *slab };
+        if slab.used == slab.objects || slab.used == 1 && room.empty > 0 {
+            return false;
+        }
+        slab.used -= 1;
+        if slab.used == 0 {
+            room.empty = 1;
+            self.idle.fetch_add(frames_of(class), Ordering::Relaxed);
+        }
+        let link = object.cast::<*mut u8>();
+        // SAFETY: the object is free: its first word is ours.
+        unsafe { *link = slab.free.cast() };
+        slab.free = link;
+        true
+    }
+
     /// An object, or null.
-    #[inline]
     pub fn alloc(&self, class: usize) -> *mut u8 {
         let shape = &SHAPES[class];
         let mut room = self.classes[class].with_room.lock();
@@ -233,6 +301,7 @@ impl Slabs {
                 prev: null_mut(),
                 used: 0,
                 fresh: 0,
+                objects: shape.objects,
             });
             room.insert(slab);
         }
@@ -243,11 +312,10 @@ impl Slabs {
     }
 
     /// # Safety
-    /// `object` came from `alloc` of the same class and is no longer used.
-    #[inline]
+    /// `object` came from this class and is no longer used.
     pub unsafe fn free(&self, class: usize, object: *mut u8) {
         let shape = &SHAPES[class];
-        let slab = (object as usize & !((PAGE_SIZE << shape.order) - 1)) as *mut Slab;
+        let slab = slab_of(class, object);
         let mut room = self.classes[class].with_room.lock();
         // SAFETY: slabs are aligned to their size, so the header is at the masked address; the class is locked.
         unsafe {
