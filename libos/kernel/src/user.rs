@@ -102,11 +102,16 @@ impl<T> UserPtr<T> {
 impl<T: Plain> UserPtr<T> {
     /// Copies the value out of the program.
     pub fn read(self) -> Result<T> {
-        let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: the destination is `size_of::<T>()` bytes of our own stack.
-        unsafe { copy_in(value.as_mut_ptr().cast(), self.0, size_of::<T>())? };
-        // SAFETY: all bytes were written, and `Plain` accepts any of them.
-        Ok(unsafe { value.assume_init() })
+        self.read_into(&mut MaybeUninit::uninit()).copied()
+    }
+
+    /// As [`read`](Self::read), of what is too large to be handed about.
+    pub fn read_into(self, room: &mut MaybeUninit<T>) -> Result<&mut T> {
+        // SAFETY: the destination is as long; when that has succeeded all bytes were written, and `Plain` accepts any of them.
+        unsafe {
+            copy_in(room.as_mut_ptr().cast(), self.0, size_of::<T>())?;
+            Ok(room.assume_init_mut())
+        }
     }
 
     /// Copies `value` into the program.

@@ -7,7 +7,7 @@ use super::{SigInfo, SigSet};
 use crate::arch::frame::{FpState, PSTATE_LINKED, TrapFrame, fp_restore, fp_save};
 use crate::base::{Errno, Result};
 use crate::process::thread::{Thread, current, flag};
-use crate::user::{Plain, UserPtr};
+use crate::user::{Plain, UserPtr, copy_in};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::mem::MaybeUninit;
@@ -194,12 +194,19 @@ pub fn push(
 pub fn sys_rt_sigreturn() -> Result<usize> {
     let (me, sp) = (current(), program_sp());
     let program = UserPtr::<Head>::new(sp);
-    let restored = program.read().and_then(|head| {
+    let (mut head, mut fp) = (MaybeUninit::uninit(), MaybeUninit::<FpState>::uninit());
+    let restored = program.read_into(&mut head).and_then(|head| {
         if head.fp_magic == FPSIMD_MAGIC {
-            let v = program.offset(1).cast::<[u128; 32]>().read()?;
-            let (fpsr, fpcr) = (head.fpsr, head.fpcr);
-            // SAFETY: any value is a valid vector register; the kernel does not use them on the way out.
-            unsafe { fp_restore(&FpState { v, fpsr, fpcr }) };
+            let fp = fp.as_mut_ptr();
+            // SAFETY: `fp` is a local that is filled before it is used. Any value is a valid vector register; the kernel does not
+            // use them on the way out.
+            unsafe {
+                let v = &raw mut (*fp).v;
+                copy_in(v.cast(), program.offset(1).addr(), size_of::<Vectors>())?;
+                (*fp).fpsr = head.fpsr;
+                (*fp).fpcr = head.fpcr;
+                fp_restore(fp);
+            }
         }
         Ok(head)
     });
