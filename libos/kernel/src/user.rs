@@ -204,7 +204,7 @@ impl UserPtr<u8> {
                 copy_in(out.as_mut_ptr().add(old), at, n)?;
                 out.set_len(old + n);
             }
-            if let Some(end) = bytes::first_nul(&out[old..]) {
+            if let Some(end) = bytes::find(&out[old..], 0) {
                 out.truncate(old + end);
                 return if out.len() > max {
                     Err(too_long)

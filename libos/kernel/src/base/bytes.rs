@@ -54,20 +54,21 @@ fn half_ends(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((load_half(first), load_half(last)))
 }
 
-/// Where the first NUL is.
-pub fn first_nul(bytes: &[u8]) -> Option<usize> {
+/// Where `byte` is for the first time.
+#[inline]
+pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     const TOPS: u64 = ONES << 7;
     let (words, rest) = bytes.as_chunks();
     for (i, word) in words.iter().enumerate() {
-        let word = load_word(word);
-        // The lowest bit that is set here is that of the first zero byte; those above it may be wrong.
+        let word = load_word(word) ^ ONES * byte as u64;
+        // The lowest bit that is set here is that of the first byte that is 0 now; those above it may be wrong.
         let zeros = word.wrapping_sub(ONES) & !word & TOPS;
         if zeros != 0 {
             return Some(i * 8 + zeros.trailing_zeros() as usize / 8);
         }
     }
-    let at = rest.iter().position(|&b| b == 0)?;
+    let at = rest.iter().position(|&b| b == byte)?;
     Some(bytes.len() - rest.len() + at)
 }
 
@@ -81,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_nul_is_found_wherever_it_lies() {
-        for len in 0..40 {
-            assert_eq!(first_nul(&vec![0xff; len]), None);
+    fn a_byte_is_found_wherever_it_lies_first() {
+        for (byte, len) in (0..40).flat_map(|len| [(0, len), (b'/', len), (0xff, len)]) {
+            assert_eq!(find(&vec![!byte; len], byte), None);
             for at in 0..len {
-                let mut text = vec![0x80; len];
-                text[at..].fill(1);
-                text[at] = 0;
-                assert_eq!(first_nul(&text), Some(at), "of {len}");
+                let mut text = vec![byte ^ 0x80; len];
+                text[at..].fill(byte ^ 1);
+                text[at] = byte;
+                assert_eq!(find(&text, byte), Some(at), "{byte:#x} of {len}");
             }
         }
     }

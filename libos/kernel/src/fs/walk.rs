@@ -8,7 +8,7 @@ use super::mount;
 use super::path::Path;
 use super::permission::{self, EXEC};
 use super::types::{FileType, Hashed, NAME_MAX, PATH_MAX};
-use crate::base::{Errno, Result};
+use crate::base::{Errno, Result, bytes};
 use crate::process::Credentials;
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -96,10 +96,7 @@ impl<'a> Walk<'a> {
             if start == text.len() {
                 return Ok(Last::Nothing);
             }
-            let end = text[start..]
-                .iter()
-                .position(|&b| b == b'/')
-                .map_or(text.len(), |n| start + n);
+            let end = bytes::find(&text[start..], b'/').map_or(text.len(), |n| start + n);
             let next = skip_slashes(text, end);
             let name = &text[start..end];
             self.pos = next;
