@@ -26,6 +26,58 @@ pub fn original_mask() -> Option<libc::sigset_t> {
     ORIGINAL_MASK.lock().ok().and_then(|mask| *mask)
 }
 
+/// Signals that an interactive shell ignores and its children do not. One that comes before the child says so would be lost: `kill %1`
+/// right after `sleep 100 &`.
+const IGNORED: [i32; 5] = [
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// Keeps the signals that the shell ignores pending, for a child that is about to be made. Returns the mask until now.
+pub fn hold() -> libc::sigset_t {
+    change_mask(libc::SIG_BLOCK, &set_of(&IGNORED))
+}
+
+/// Goes back to the mask before [`hold`].
+pub fn let_go(mask: &libc::sigset_t) {
+    change_mask(libc::SIG_SETMASK, mask);
+}
+
+/// Lets a held signal through, now that the child has said what it does about it.
+pub fn let_through(signal: i32) {
+    if IGNORED.contains(&signal) {
+        change_mask(libc::SIG_UNBLOCK, &set_of(&[signal]));
+    }
+}
+
+/// Lets all of them through.
+pub fn let_all_through() {
+    change_mask(libc::SIG_UNBLOCK, &set_of(&IGNORED));
+}
+
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set is initialised by the first call.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Returns the mask until now.
+fn change_mask(how: i32, set: &libc::sigset_t) -> libc::sigset_t {
+    let mut old = set_of(&[]);
+    // SAFETY: both sets are initialised. The call fails only for a wrong `how`.
+    unsafe { libc::sigprocmask(how, set, &mut old) };
+    old
+}
+
 /// Says on stderr what a child died of. Ends by SIGINT and SIGPIPE are everyday and stay silent.
 pub fn report_death(signal: i32, core_dump: bool) {
     if signal == libc::SIGINT || signal == libc::SIGPIPE {

@@ -47,6 +47,8 @@ static POLLS_FOR_ALL: AtomicBool = AtomicBool::new(false);
 static SEARCHED: AtomicI32 = AtomicI32::new(0);
 /// The shell changed its signal mask.
 static MASKED: AtomicBool = AtomicBool::new(false);
+/// A child of an interactive shell, in which signals may still be held ([`signals::hold`]).
+static HOLDS: AtomicBool = AtomicBool::new(false);
 /// Children started and not yet reaped.
 static CHILDREN: AtomicI32 = AtomicI32::new(0);
 /// The shell reads commands from a person.
@@ -116,10 +118,20 @@ impl Fork for Host {
     {
         // `RealSystem` would do the same with one more future around the task's, all of it on the
         // stack, whose pages the child then has to copy.
+        let held = INTERACTIVE.load(Relaxed).then(signals::hold);
         // SAFETY: the shell has one thread, so the child may go on as it likes.
-        match unsafe { libc::fork() } {
-            0 => CHILDREN.store(0, Relaxed),
-            -1 => return (Err(last_errno()), shared_data),
+        let (pid, errno) = (unsafe { libc::fork() }, last_errno());
+        if pid != 0
+            && let Some(mask) = held
+        {
+            signals::let_go(&mask);
+        }
+        match pid {
+            0 => {
+                CHILDREN.store(0, Relaxed);
+                HOLDS.store(held.is_some(), Relaxed);
+            }
+            -1 => return (Err(errno), shared_data),
             pid => {
                 CHILDREN.fetch_add(1, Relaxed);
                 return (Ok(Pid(pid)), shared_data);
@@ -134,6 +146,15 @@ impl Fork for Host {
 
 fn last_errno() -> Errno {
     Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+}
+
+/// A status as scripts expect it: yash gives 384+N for signal N.
+pub fn usual_status(status: ExitStatus) -> ExitStatus {
+    const YASH_SIGNALS: i32 = 384;
+    match status.0 {
+        n if n > YASH_SIGNALS => ExitStatus(n - YASH_SIGNALS + 128),
+        _ => status,
+    }
 }
 
 impl Wait for Host {
@@ -159,7 +180,8 @@ impl Wait for Host {
         let state = match state {
             ProcessState::Halted(ProcessResult::Signaled { signal, core_dump }) => {
                 CHILDREN.fetch_sub(1, Relaxed);
-                if INTERACTIVE.load(Relaxed) && signal == Self::SIGINT {
+                if INTERACTIVE.load(Relaxed) && (signal == Self::SIGINT || target.0 <= 0) {
+                    // An interrupt ends the whole command line, and the list of jobs says what killed one.
                     state
                 } else {
                     // Only what the shell stood waiting for: when a job in the background gets reaped
@@ -290,7 +312,11 @@ impl Sigaction for Host {
                 set_traps();
             }
         }
-        self.0.sigaction(signal, handling)
+        let before = self.0.sigaction(signal, handling)?;
+        if HOLDS.load(Relaxed) {
+            signals::let_through(signal.as_raw());
+        }
+        Ok(before)
     }
 }
 
@@ -439,6 +465,9 @@ impl Exec for Host {
         A: c_string::IntoCStrArray,
         E: c_string::IntoCStrArray,
     {
+        if HOLDS.load(Relaxed) {
+            signals::let_all_through();
+        }
         self.0.execve(path, args, envs)
     }
 }

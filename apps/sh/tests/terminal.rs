@@ -197,3 +197,33 @@ fn signals_from_the_keyboard_reach_the_command_and_leave_the_shell() {
     terminal.press("kill -9 %1; wait; exit 5\r");
     assert_eq!(terminal.end().code(), Some(5));
 }
+
+#[test]
+fn a_killed_job_is_named_by_its_signal() {
+    let mut terminal = Terminal::start("killed");
+    terminal.expect(PROMPT);
+    terminal.press("sleep 100 & sleep 100 & kill %1; wait %1; echo status $?\r");
+    terminal.expect("\nstatus 143\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("kill -9 %2; until grep -q '^State:.Z' /proc/$!/status; do :; done\r");
+    terminal.expect("Killed(SIGKILL)");
+    terminal.press("exit 6\r");
+    assert_eq!(terminal.end().code(), Some(6));
+}
+
+#[test]
+fn a_trap_on_an_interrupt_runs_at_the_prompt() {
+    let mut terminal = Terminal::start("trapped");
+    terminal.expect(PROMPT);
+    terminal.press("trap 'echo caught it' INT\r");
+    terminal.expect(PROMPT);
+    terminal.press("half a line\u{3}");
+    terminal.expect("\ncaught it\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("trap - INT\r");
+    terminal.expect(PROMPT);
+    terminal.press("other half\u{3}");
+    terminal.expect(PROMPT);
+    terminal.press("exit 7\r");
+    assert_eq!(terminal.end().code(), Some(7));
+}

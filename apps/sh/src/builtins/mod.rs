@@ -11,6 +11,7 @@ mod read;
 mod test;
 mod trap;
 mod umask;
+mod wait;
 
 use crate::System;
 use yash_env::Env;
@@ -44,6 +45,7 @@ pub fn register(env: &mut Env<System>) {
     add("test", |env, args| Box::pin(test::main(env, args)));
     add("type", |env, args| Box::pin(command::r#type(env, args)));
     add("umask", |env, args| Box::pin(umask::main(env, args)));
+    add("wait", |env, args| Box::pin(wait::main(env, args)));
     builtins.insert(
         "trap",
         Builtin::new(Type::Special, |env, args| Box::pin(trap::main(env, args))),

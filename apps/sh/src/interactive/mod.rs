@@ -9,6 +9,7 @@ mod jobs;
 mod prompt;
 
 use crate::System;
+use crate::system::{self, Host};
 use complete::Names;
 use history::History;
 use rustyline::config::{BellStyle, CompletionType, Config, Configurer as _};
@@ -23,6 +24,8 @@ use yash_env::Env;
 use yash_env::input::{Context, Input, Result};
 use yash_env::option::{Off, PosixlyCorrect};
 use yash_env::semantics::ExitStatus;
+use yash_env::system::Signals as _;
+use yash_env::trap::Action;
 use yash_env::variable::{PS1, Scope};
 
 /// How many lines of history are kept.
@@ -59,18 +62,16 @@ impl<'a, 'b, T> Settled<'a, 'b, T> {
 
 impl<T: Input> Input for Settled<'_, '_, T> {
     async fn next_line(&mut self, context: &Context) -> Result {
-        let status = self.env.borrow().exit_status.0;
-        if status > YASH_SIGNALS {
-            self.env.borrow_mut().exit_status = ExitStatus(status - YASH_SIGNALS + 128);
+        let status = self.env.borrow().exit_status;
+        let usual = system::usual_status(status);
+        if usual != status {
+            self.env.borrow_mut().exit_status = usual;
             eprintln!();
         }
         jobs::name_stopped(&mut self.env.borrow_mut());
         self.inner.next_line(context).await
     }
 }
-
-/// yash's exit statuses for signals start here.
-const YASH_SIGNALS: i32 = 384;
 
 pub struct LineEditor<'a, 'b> {
     env: &'a RefCell<&'b mut Env<System>>,
@@ -267,7 +268,14 @@ impl Input for LineEditor<'_, '_> {
                 Ok(self.lines.pop_front().unwrap_or_default())
             }
             Err(ReadlineError::Interrupted) => {
-                self.env.borrow_mut().exit_status = ExitStatus(128 + libc::SIGINT);
+                let mut env = self.env.borrow_mut();
+                env.exit_status = ExitStatus(128 + libc::SIGINT);
+                let (trap, _) = env.traps.get_state(Host::SIGINT);
+                if trap.is_some_and(|trap| matches!(trap.action, Action::Command(_))) {
+                    // The key was the editor's. As the signal that it stands for it is what the trap waits for.
+                    // SAFETY: the call takes an integer; the shell catches the signal.
+                    unsafe { libc::raise(libc::SIGINT) };
+                }
                 Ok("\n".to_owned())
             }
             // yash takes an empty line for the end of the input.
