@@ -70,11 +70,11 @@ pub unsafe fn copy_page(dst: *mut u8, src: *const u8) {
     unsafe { core::ptr::copy_nonoverlapping(src, dst, 4096) };
 }
 
-pub fn load_word(bytes: &[u8; 8]) -> u64 {
+pub fn load_u64(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
 }
 
-pub fn load_half(bytes: &[u8; 4]) -> u32 {
+pub fn load_u32(bytes: &[u8; 4]) -> u32 {
     u32::from_le_bytes(*bytes)
 }
 

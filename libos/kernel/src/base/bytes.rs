@@ -3,7 +3,7 @@
 //! The kernel's target has the compiler avoid unaligned loads, of which it then makes eight of a byte each. Nothing here runs before
 //! the MMU is on, from where on they are allowed.
 
-use crate::arch::{load_half, load_word};
+use crate::arch::{load_u32, load_u64};
 
 /// Whether two strings are the same.
 #[inline]
@@ -14,7 +14,7 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     // Both ends, which may overlap, and what lies between them.
     if let (Some(x), Some(y)) = (ends(a), ends(b)) {
         x == y && (a.len() <= 16 || words(a).eq(words(b)))
-    } else if let (Some(x), Some(y)) = (half_ends(a), half_ends(b)) {
+    } else if let (Some(x), Some(y)) = (ends_u32(a), ends_u32(b)) {
         x == y
     } else {
         a.iter().eq(b)
@@ -26,9 +26,10 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
 pub fn hash(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut h = bytes.len() as u64;
+    // A multiplication carries upwards only; tables look at all bits.
     let mut mix = |word: u64| {
-        h = (h ^ word).wrapping_mul(K);
-        h ^= h >> 32;
+        let product = (h ^ word) as u128 * K as u128;
+        h = product as u64 ^ (product >> 64) as u64;
     };
     if let Some((first, last)) = ends(bytes) {
         if bytes.len() > 16 {
@@ -36,7 +37,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
         }
         mix(first);
         mix(last);
-    } else if let Some((first, last)) = half_ends(bytes) {
+    } else if let Some((first, last)) = ends_u32(bytes) {
         mix(first as u64 | (last as u64) << 32);
     } else {
         mix(bytes.iter().fold(0, |t, &b| t << 8 | b as u64));
@@ -46,12 +47,12 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 fn ends(bytes: &[u8]) -> Option<(u64, u64)> {
     let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
-    Some((load_word(first), load_word(last)))
+    Some((load_u64(first), load_u64(last)))
 }
 
-fn half_ends(bytes: &[u8]) -> Option<(u32, u32)> {
+fn ends_u32(bytes: &[u8]) -> Option<(u32, u32)> {
     let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
-    Some((load_half(first), load_half(last)))
+    Some((load_u32(first), load_u32(last)))
 }
 
 /// Where `byte` is for the first time.
@@ -61,7 +62,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     const TOPS: u64 = ONES << 7;
     let (words, rest) = bytes.as_chunks();
     for (i, word) in words.iter().enumerate() {
-        let word = load_word(word) ^ ONES * byte as u64;
+        let word = load_u64(word) ^ ONES * byte as u64;
         // The lowest bit that is set here is that of the first byte that is 0 now; those above it may be wrong.
         let zeros = word.wrapping_sub(ONES) & !word & TOPS;
         if zeros != 0 {
@@ -74,7 +75,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 
 /// The whole words of a string, from its start.
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.as_chunks().0.iter().map(load_word)
+    bytes.as_chunks().0.iter().map(load_u64)
 }
 
 #[cfg(test)]
@@ -90,6 +91,25 @@ mod tests {
                 text[at..].fill(byte ^ 1);
                 text[at] = byte;
                 assert_eq!(find(&text, byte), Some(at), "{byte:#x} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_are_numbered_have_hashes_far_apart() {
+        let forms: [fn(u32) -> String; 4] = [
+            |n| format!("f{n:03}"),
+            |n| format!("file{n:03}"),
+            |n| format!("file{n:06}"),
+            |n| format!("a-long-name.of.numbers-{n}"),
+        ];
+        for form in forms {
+            // The bits by which tables choose a bucket, and those by which they choose a leaf.
+            for shift in [0, 32] {
+                let seen = (0..512).map(|n| hash(form(n).as_bytes()) >> shift & 511);
+                let different = seen.collect::<std::collections::HashSet<_>>().len();
+                // 324 of 512 is what chance gives.
+                assert!(different > 280, "{} from bit {shift}: {different}", form(0));
             }
         }
     }

@@ -23,6 +23,15 @@ pub fn check(inode: &dyn Inode, creds: &Credentials, want: u16) -> Result<()> {
     check_bits(inode.access()?, creds, want)
 }
 
+/// As [`check`], for the search of what is known to be a directory.
+#[inline]
+pub fn check_search(dir: &dyn Inode, creds: &Credentials) -> Result<()> {
+    match creds.fsuid {
+        0 => Ok(()),
+        _ => check_bits(dir.access()?, creds, EXEC),
+    }
+}
+
 /// As [`check`], of what is known of the file already; not a directory.
 pub fn check_bits(access: Access, creds: &Credentials, want: u16) -> Result<()> {
     let perm = access.perm;

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 enum Slot<T, const WIDTH: usize> {
     Empty,
     Item(T),
+    /// Never empty between calls: with the last item below it a node goes.
     Node(Box<[Slot<T, WIDTH>; WIDTH]>),
 }
 
@@ -307,5 +308,39 @@ mod tests {
         assert_eq!(numbers(&tree, 0), [0, 1, u64::MAX - 1]);
         assert_eq!(tree.remove(0, u64::MAX, usize::MAX, &mut drop), None);
         assert_eq!((tree.count(), numbers(&tree, 0)), (0, Vec::new()));
+    }
+
+    #[test]
+    fn it_does_what_an_ordered_map_does() {
+        use std::collections::BTreeMap;
+        let (mut tree, mut map) = (Radix::<u64, 16>::new(), BTreeMap::new());
+        let mut seed = 1u64;
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (seed >> 33) % below
+        };
+        for round in 0..20_000 {
+            let spread = [20, 300, 5000, 1 << 20][round % 4];
+            let at = random(spread);
+            match random(8) {
+                0..4 if !map.contains_key(&at) => {
+                    tree.insert(at, at);
+                    map.insert(at, at);
+                }
+                4..6 => assert_eq!(tree.take(at), map.remove(&at)),
+                6 => {
+                    let (to, most) = (at + random(spread), random(40) as usize);
+                    let mut taken = Vec::new();
+                    let rest = tree.remove(at, to, most, &mut |i| taken.push(i));
+                    let all: Vec<u64> = map.range(at..to).map(|(&i, _)| i).collect();
+                    assert_eq!(taken, all[..most.min(all.len())]);
+                    assert_eq!(rest, all.get(most).copied());
+                    map.retain(|i, _| !taken.contains(i));
+                }
+                _ => assert_eq!(tree.get(at), map.get(&at)),
+            }
+            assert_eq!(tree.count(), map.len());
+        }
+        assert!(numbers(&tree, 0).iter().eq(map.keys()));
     }
 }

@@ -6,7 +6,7 @@
 use super::inode::Link;
 use super::mount;
 use super::path::Path;
-use super::permission::{self, EXEC};
+use super::permission;
 use super::types::{FileType, Hashed, NAME_MAX, PATH_MAX};
 use crate::base::{Errno, Result, bytes};
 use crate::process::Credentials;
@@ -161,11 +161,7 @@ impl<'a> Walk<'a> {
         if self.at.kind() != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
-        // The superuser searches everything.
-        match self.scope.creds.fsuid {
-            0 => Ok(()),
-            _ => permission::check(&**self.at.inode(), &self.scope.creds, EXEC),
-        }
+        permission::check_search(&**self.at.inode(), &self.scope.creds)
     }
 
     /// One step towards the root; at the root, none.

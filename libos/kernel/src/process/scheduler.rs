@@ -188,12 +188,13 @@ pub fn charge(parent: &Process, ns: u64) {
     }
 }
 
-/// A thread that nobody disturbs has its core's TLB flushed at each tick whose number is a power of two, and every so many.
+/// A core's TLB is flushed at each tick of a thread whose number, counted from the thread's start, is a power of two or a multiple of
+/// this.
 ///
-/// Hardware does not mind: a quarter of a second's work costs one refill. QEMU needs it: it fits the size of its TLB to what is
-/// used, but only when it flushes, so that programs that never make the kernel flush stay at 256 entries and spend four fifths
-/// of their time in misses (`tlb_mmu_resize_locked` in QEMU's accel/tcg/cputlb.c). A `sort` of 3 million lines takes 0.6 of the
-/// time.
+/// Hardware does not mind: that is one refill in a quarter of a second, and a few more in a thread's first. QEMU needs it: it fits the
+/// size of its TLB to what is used, but only when it flushes, so that a program that has its cores to itself stays at 256 entries and
+/// spends four fifths of its time in misses (`tlb_mmu_resize_locked` in QEMU's accel/tcg/cputlb.c). A `sort` of 3 million lines takes
+/// 0.6 of the time.
 const TICKS_PER_FLUSH: u64 = 64;
 
 /// A busy core's tick: counts for whatever it found, ends its slice if others are owed more, and looks at the timers of processor

@@ -80,10 +80,11 @@ fn read_actions(args: &SpawnArgs) -> Result<Vec<(SpawnAction, Vec<u8>)>> {
     let reserved = actions.try_reserve_exact(args.action_count);
     reserved.map_err(|_| Errno::ENOMEM)?;
     for a in UserPtr::<SpawnAction>::new(args.actions).read_vec(args.action_count)? {
-        let path = match a.path {
+        let mut path = match a.path {
             0 => Vec::new(),
             path => UserPtr::<u8>::new(path).read_cstr(4095, Errno::ENAMETOOLONG)?,
         };
+        path.shrink_to_fit();
         room = room.checked_sub(path.capacity()).ok_or(Errno::E2BIG)?;
         actions.push((a, path));
     }

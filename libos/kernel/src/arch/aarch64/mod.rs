@@ -36,24 +36,24 @@ unsafe extern "C" {
     pub fn copy_page(dst: *mut u8, src: *const u8);
 }
 
-/// The bytes as a number, with one load.
+/// The bytes as a little-endian number, with one load, aligned or not: `SCTLR_EL1.A` is clear.
 #[inline(always)]
-pub fn load_word(bytes: &[u8; 8]) -> u64 {
-    let word;
-    // SAFETY: reads the bytes.
+pub fn load_u64(bytes: &[u8; 8]) -> u64 {
+    let number;
+    // SAFETY: reads the bytes, for which the reference vouches.
     unsafe {
-        core::arch::asm!("ldr {}, [{}]", out(reg) word, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
+        core::arch::asm!("ldr {}, [{}]", out(reg) number, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
     }
-    word
+    number
 }
 
-/// The bytes as a number, with one load.
+/// As [`load_u64`].
 #[inline(always)]
-pub fn load_half(bytes: &[u8; 4]) -> u32 {
-    let half;
-    // SAFETY: reads the bytes.
+pub fn load_u32(bytes: &[u8; 4]) -> u32 {
+    let number;
+    // SAFETY: reads the bytes, for which the reference vouches.
     unsafe {
-        core::arch::asm!("ldr {:w}, [{}]", out(reg) half, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
+        core::arch::asm!("ldr {:w}, [{}]", out(reg) number, in(reg) bytes, options(pure, readonly, nostack, preserves_flags));
     }
-    half
+    number
 }

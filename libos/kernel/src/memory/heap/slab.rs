@@ -56,6 +56,7 @@ const HEADER: usize = 64;
 /// Classes from this one on have slabs of four frames.
 const FIRST_WIDE: usize = 11;
 const WIDE_ORDER: u8 = 2;
+const _: () = assert!(SIZES[FIRST_WIDE] == 1024);
 
 /// Frames of a slab.
 #[inline(always)]
