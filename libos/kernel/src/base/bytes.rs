@@ -62,7 +62,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     const TOPS: u64 = ONES << 7;
     let (words, rest) = bytes.as_chunks();
     for (i, word) in words.iter().enumerate() {
-        let word = load_u64(word) ^ ONES * byte as u64;
+        let word = load_u64(word) ^ (ONES * byte as u64);
         // The lowest bit that is set here is that of the first byte that is 0 now; those above it may be wrong.
         let zeros = word.wrapping_sub(ONES) & !word & TOPS;
         if zeros != 0 {
