@@ -3,6 +3,7 @@
 //! Meant for a small machine; on a large one there is nothing to see.
 
 use crate::support::*;
+use std::io::{Read as _, Write as _};
 use std::ptr;
 
 crate::harness::tests![
@@ -19,6 +20,7 @@ crate::harness::tests![
     queued_signals_are_survived: Native,
     the_largest_goes_and_the_small_stay: Native,
     who_is_never_to_be_killed_is_not: Native,
+    one_death_is_enough: Native,
     sleeping_selects_are_survived: Native,
     extended_attributes_are_refused_in_time: Native,
     translation_tables_count: Native,
@@ -442,4 +444,43 @@ fn who_is_never_to_be_killed_is_not() {
     ok(sys!(kill(held, libc::SIGKILL)));
     assert_eq!(wait(held), End::Signal(libc::SIGKILL));
     works();
+}
+
+/// Two processes that do not fit into memory together, but one by one: only one of them has to die.
+fn one_death_is_enough() {
+    if memory() > SMALL {
+        return;
+    }
+    for _ in 0..4 {
+        // What is free by now: a process of the round before gives back all that it had.
+        let size = meminfo("MemAvailable") as usize / 100 * 60;
+        let (mut full, filled) = pipe();
+        let hog = || {
+            offer();
+            let at = map(size).expect("address space");
+            for page in (0..size).step_by(4096) {
+                // SAFETY: inside the mapping.
+                unsafe { at.add(page).write_volatile(1) };
+            }
+            (&filled)
+                .write_all(&std::process::id().to_ne_bytes())
+                .expect("a reader");
+            loop {
+                sys!(pause());
+            }
+        };
+        let mut hogs = vec![spawn(hog), spawn(hog)];
+        drop(filled);
+        let mut status = 0;
+        let dead = sys!(wait4(-1, &mut status, 0, ptr::null_mut()));
+        assert!(libc::WIFSIGNALED(status), "{status:#x}");
+        hogs.retain(|&pid| pid != dead);
+        let mut who = [0; 4];
+        while i32::from_ne_bytes(who) != hogs[0] {
+            // Nothing comes if nobody is left.
+            full.read_exact(&mut who).expect("the other one lives");
+        }
+        sys!(kill(hogs[0], libc::SIGKILL));
+        assert_eq!(wait(hogs[0]), End::Signal(libc::SIGKILL));
+    }
 }

@@ -277,13 +277,15 @@ pub fn shared<T: Sync>() -> &'static T {
 
 /// What the machine has, in bytes.
 pub fn memory() -> u64 {
+    meminfo("MemTotal")
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+pub fn meminfo(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").expect("procfs");
-    let line = text.lines().find(|line| line.starts_with("MemTotal"));
+    let line = text.lines().find(|line| line.starts_with(name));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number
-        .and_then(|n| n.parse::<u64>().ok())
-        .expect("MemTotal")
-        * 1024
+    number.and_then(|n| n.parse::<u64>().ok()).expect(name) * 1024
 }
 
 /// Writes all of it, in pieces of every size up to `largest`; whether the reader stayed.

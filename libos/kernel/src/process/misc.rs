@@ -104,9 +104,10 @@ unsafe impl Plain for SysInfo {}
 
 pub fn sys_sysinfo(out: UserPtr<SysInfo>) -> Result<usize> {
     // /proc/loadavg keeps 11 fractional bits, sysinfo(2) has 16.
-    let loads = crate::fs::procfs::load_averages().map(|l| l << 5);
+    let now = crate::time::monotonic_ns();
+    let loads = super::load::averages(now, super::scheduler::runnable).map(|l| l << 5);
     out.write(SysInfo {
-        uptime: (crate::time::monotonic_ns() / 1_000_000_000) as i64,
+        uptime: (now / 1_000_000_000) as i64,
         loads,
         total: frames::total_count() as u64 * 4096,
         free: free_bytes() as u64,

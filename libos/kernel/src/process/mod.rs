@@ -2,6 +2,7 @@
 
 pub mod accounting;
 pub mod capabilities;
+pub mod core_times;
 pub mod cpu_clock;
 pub mod credentials;
 #[cfg(target_os = "none")]
@@ -19,6 +20,7 @@ pub mod futex_queue;
 pub mod held;
 pub mod ids;
 pub mod limits;
+pub mod load;
 #[cfg(target_os = "none")]
 pub mod misc;
 #[cfg(target_os = "none")]

@@ -46,7 +46,10 @@ pub fn make_room() -> bool {
     if current().is_dying() {
         return false;
     }
-    wait_for_end(&kill_largest())
+    match kill_largest() {
+        Some(victim) => wait_for_end(&victim),
+        None => true,
+    }
 }
 
 /// The heap took from its reserve: the running thread is to look after that when it leaves the kernel. Called by the allocator.
@@ -77,9 +80,7 @@ pub fn make_room_later() {
     let me = current();
     me.clear_flag(flag::SHORTAGE);
     me.set_flag(flag::SETTLING);
-    let going = table::find(VICTIM.load(Ordering::Relaxed));
-    let going = going.is_some_and(|p| p.is_ending() && !p.is_zombie());
-    if !going
+    if going().is_none()
         && frames::is_short()
         && !me.is_dying()
         && let Some(victim) = largest()
@@ -91,8 +92,14 @@ pub fn make_room_later() {
 
 fn end_some() {
     while frames::is_short() && !current().is_dying() {
-        let Some(victim) = largest() else { return };
-        end(&victim);
+        let victim = match going() {
+            Some(victim) => victim,
+            None => {
+                let Some(victim) = largest() else { return };
+                end(&victim);
+                victim
+            }
+        };
         if !wait_for_end(&victim) {
             return;
         }
@@ -127,27 +134,39 @@ fn largest() -> Option<Arc<Process>> {
     worst.map(|(_, p)| p)
 }
 
-fn end(victim: &Arc<Process>) {
-    // Who is ending already has had its line in the log.
-    if !victim.is_ending() {
-        klog!(
-            Err,
-            "out of memory: killed process {} ({}), {} KiB resident",
-            victim.pid,
-            victim.comm().escape_ascii(),
-            victim.space().resident_pages() * 4
-        );
-    }
-    VICTIM.store(victim.pid, Ordering::Relaxed);
-    send::end_process(victim, SIGKILL);
+/// The process that is ending to make room: nobody else need end as long as it has not given back what it had.
+fn going() -> Option<Arc<Process>> {
+    let victim = table::find(VICTIM.load(Ordering::Relaxed))?;
+    (victim.is_ending() && !victim.is_zombie()).then_some(victim)
 }
 
-/// Ends the process that uses most memory, the caller's if there is no other, and returns it.
-pub fn kill_largest() -> Arc<Process> {
+fn end(victim: &Arc<Process>) {
+    let resident = victim.space().resident_pages() * 4;
+    VICTIM.store(victim.pid, Ordering::Relaxed);
+    // Who is ending already has had its line in the log.
+    if send::end_process(victim, SIGKILL) {
+        klog!(
+            Err,
+            "out of memory: killed process {} ({}), {resident} KiB resident",
+            victim.pid,
+            victim.comm().escape_ascii()
+        );
+    }
+}
+
+/// Ends the process that uses most memory, the caller's if there is no other, and returns it; or returns the one that is ending
+/// already. `None` if the memory is there by now, from one that ended before.
+pub fn kill_largest() -> Option<Arc<Process>> {
     // It may be in the middle of a copy: whatever this locks must not be held over one.
     #[cfg(debug_assertions)]
     let _in_fault = crate::base::lockdep::enter_fault();
+    if let Some(victim) = going() {
+        return Some(victim);
+    }
+    if !frames::is_scarce() {
+        return None;
+    }
     let victim = largest().unwrap_or_else(|| current().process().clone());
     end(&victim);
-    victim
+    Some(victim)
 }

@@ -5,9 +5,10 @@
 //! a tick that finds somebody waiting who has had less than the running thread puts that in its place.
 
 use super::accounting::{TICK, found_in_kernel};
+use super::core_times::{self, CoreTimes};
 use super::run_queue::RunQueue;
 use super::thread::{Thread, flag};
-use super::{Process, current};
+use super::{Process, current, load};
 use crate::arch::{self, Interrupted, MAX_CPUS, cpu, frame, gic, mmu};
 use crate::base::SpinLock;
 use alloc::sync::Arc;
@@ -58,6 +59,7 @@ struct Core {
     previous: AtomicPtr<Thread>,
     /// A tick is to come.
     ticking: AtomicBool,
+    times: CoreTimes,
     /// The process that ran last and has timers of processor time, for a tick that finds the core idle. Leaf.
     watched: SpinLock<Option<Arc<Process>>>,
 }
@@ -73,6 +75,7 @@ static CORES: [Core; MAX_CPUS] = [const {
         idle_thread: AtomicPtr::new(core::ptr::null_mut()),
         previous: AtomicPtr::new(core::ptr::null_mut()),
         ticking: AtomicBool::new(false),
+        times: CoreTimes::new(),
         watched: SpinLock::new(None),
     }
 }; MAX_CPUS];
@@ -100,6 +103,16 @@ pub fn waiting() -> usize {
 pub fn runnable() -> usize {
     let busy = |&c: &usize| !CORES[c].idle.load(Ordering::Relaxed);
     waiting() + cpu::online().filter(busy).count()
+}
+
+/// What core `c` has done up to `now`.
+pub fn core_times(c: usize, now: u64) -> core_times::Report {
+    CORES[c].times.report(now)
+}
+
+/// An interrupt has come to this core.
+pub fn count_interrupt() {
+    here().times.interrupted();
 }
 
 fn may_run_on(thread: &Thread, core: usize) -> bool {
@@ -208,6 +221,9 @@ pub fn tick(found: Interrupted) {
     };
     let watched = match me.has_process() {
         true => {
+            core.times
+                .tick(in_kernel, me.sched.nice.load(Ordering::Relaxed));
+            load::sample(crate::time::monotonic_ns(), runnable);
             let counted = me.sched.ticks.count(in_kernel);
             if counted.is_power_of_two() || counted.is_multiple_of(TICKS_PER_FLUSH) {
                 mmu::flush_this_core();
@@ -425,6 +441,7 @@ fn switch_to_raw(next: *const Thread) {
             .current
             .store(next as *mut Thread, Ordering::Relaxed);
         core.previous.store(me as *mut Thread, Ordering::Relaxed);
+        core.times.switched();
         if (*next).has_process() {
             (*next).process().activate_space();
         } else {
@@ -491,8 +508,12 @@ pub fn idle_loop() -> ! {
         if core.len.load(Ordering::SeqCst) == 0 {
             #[cfg(debug_assertions)]
             super::watchdog::set_waiting(true);
-            // SAFETY: idle holds no lock; interrupts are taken here and only here in the kernel.
-            unsafe { core::arch::asm!("wfi", "msr daifclr, #2", "isb", "msr daifset, #2") };
+            core.times.idle_begins(crate::time::monotonic_ns());
+            // SAFETY: idle holds no lock.
+            unsafe { core::arch::asm!("wfi") };
+            core.times.idle_ends(crate::time::monotonic_ns());
+            // SAFETY: as above; interrupts are taken here and only here in the kernel.
+            unsafe { core::arch::asm!("msr daifclr, #2", "isb", "msr daifset, #2") };
             #[cfg(debug_assertions)]
             super::watchdog::set_waiting(false);
         }

@@ -196,6 +196,7 @@ pub fn open_to_fiq() {
 
 fn dispatch_interrupts(found: Interrupted) {
     while let Some(irq) = gic::acknowledge() {
+        crate::process::scheduler::count_interrupt();
         match irq & 0x3ff {
             gic::TIMER_IRQ => crate::time::timer::on_interrupt(found),
             // What it is for comes after the interrupt.

@@ -17,8 +17,6 @@ mod text;
 mod tree;
 mod who;
 
-pub use system::load_averages;
-
 use super::inode::{FileSystem, FsStat, Inode};
 use super::mount::Super;
 use super::ramfs::anonymous_dev;

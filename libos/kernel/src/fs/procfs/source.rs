@@ -324,12 +324,17 @@ pub fn memory() -> (usize, usize, usize) {
 
 #[cfg(target_os = "none")]
 mod machine {
+    use crate::process::core_times::Report;
+
     pub use crate::process::misc::{
         MACHINE, RELEASE, SYSTEM_NAME, build_version, free_bytes, host_name,
     };
 
     pub fn cores() -> usize {
         crate::arch::cpu::online_count()
+    }
+    pub fn core_times(now: u64) -> impl Iterator<Item = Report> {
+        crate::arch::cpu::online().map(move |c| crate::process::scheduler::core_times(c, now))
     }
     pub fn runnable() -> usize {
         crate::process::scheduler::runnable()
@@ -341,6 +346,8 @@ mod machine {
 /// What host tests see.
 #[cfg(not(target_os = "none"))]
 mod machine {
+    use crate::process::core_times::Report;
+
     pub const SYSTEM_NAME: &str = "RustOS";
     pub const RELEASE: &str = "0";
     pub const MACHINE: &str = "host";
@@ -356,6 +363,13 @@ mod machine {
     }
     pub fn cores() -> usize {
         2
+    }
+    pub fn core_times(now: u64) -> impl Iterator<Item = Report> {
+        let report = Report {
+            idle: now,
+            ..Report::default()
+        };
+        (0..cores()).map(move |_| report)
     }
     pub fn runnable() -> usize {
         1

@@ -4,12 +4,15 @@ use super::out::{Out, put};
 use super::source;
 use super::status::TICK_NS;
 use crate::base::sync::Once;
-use crate::base::{Errno, PAGE_SIZE, Result, SpinLock};
+use crate::base::{Errno, PAGE_SIZE, Result};
 use crate::fs::devfs;
 use crate::memory::commit::{self, Setting};
 use crate::memory::heap;
+use crate::process::core_times::Report;
+use crate::process::load;
 use crate::time;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -85,56 +88,15 @@ pub fn uptime(out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-/// Load averages as fixed-point numbers with 11 fractional bits, brought up to date when somebody looks: nothing wakes
-/// the machine for their sake, so the load between two looks is taken to be what it is at the second.
-struct Load {
-    averages: [u64; 3],
-    /// Monotonic time up to which they are computed.
-    until: u64,
-}
-
-static LOAD: SpinLock<Load> = SpinLock::new(Load {
-    averages: [0; 3],
-    until: 0,
-});
-const FIXED_1: u64 = 1 << 11;
-/// e^(-5s/1min), e^(-5s/5min), e^(-5s/15min).
-const DECAY: [u64; 3] = [1884, 2014, 2037];
-const STEP: u64 = 5 * SECOND;
-
-impl Load {
-    fn advance(&mut self, now: u64, running: u64) {
-        // Past an hour nothing of the old values is left.
-        let steps = ((now.saturating_sub(self.until)) / STEP).min(720);
-        for _ in 0..steps {
-            for (average, decay) in self.averages.iter_mut().zip(DECAY) {
-                *average = (*average * decay + running * FIXED_1 * (FIXED_1 - decay)) / FIXED_1;
-            }
-        }
-        if steps > 0 {
-            self.until = now - now % STEP;
-        }
-    }
-}
-
-/// The load averages of the last 1, 5 and 15 minutes, in units of 1/2048.
-pub fn load_averages() -> [u64; 3] {
-    // Who asks is running, and is not what is meant.
-    let running = source::runnable().saturating_sub(1) as u64;
-    let mut load = LOAD.lock();
-    load.advance(time::monotonic_ns(), running);
-    load.averages
-}
-
 pub fn loadavg(out: &mut Out) -> Result<()> {
     let running = source::runnable();
-    let averages = load_averages();
+    let averages = load::averages(time::monotonic_ns(), source::runnable);
     for average in averages {
         put!(
             out,
             "{}.{:02} ",
-            average / FIXED_1,
-            average % FIXED_1 * 100 / FIXED_1
+            average / load::ONE,
+            average % load::ONE * 100 / load::ONE
         );
     }
     put!(
@@ -231,26 +193,37 @@ fn shared_memory() -> Result<usize> {
     Ok(bytes)
 }
 
+fn cpu(out: &mut Out, name: core::fmt::Arguments<'_>, times: &Report) -> Result<()> {
+    let Report {
+        user,
+        nice,
+        system,
+        idle,
+        ..
+    } = times;
+    let [user, nice, system, idle] = [user, nice, system, idle].map(|ns| ns / TICK_NS);
+    put!(out, "{name} {user} {nice} {system} {idle} 0 0 0 0 0 0\n");
+    Ok(())
+}
+
 pub fn stat(out: &mut Out) -> Result<()> {
-    let (up, cores) = (time::monotonic_ns(), source::cores() as u64);
-    let busy = source::busy();
-    let idle = (up * cores).saturating_sub(busy.total());
-    let [user, system, idle] = [busy.user, busy.system, idle].map(|ns| ns / TICK_NS);
-    // Time is kept by thread, not by core: each is given its share.
-    put!(out, "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\n");
-    for core in 0..cores {
-        put!(
-            out,
-            "cpu{core} {} 0 {} {} 0 0 0 0 0 0\n",
-            user / cores,
-            system / cores,
-            idle / cores
-        );
+    let up = time::monotonic_ns();
+    let mut cores = Vec::new();
+    let reserved = cores.try_reserve_exact(source::cores());
+    reserved.map_err(|_| Errno::ENOMEM)?;
+    cores.extend(source::core_times(up));
+    let mut all = Report::default();
+    cores.iter().for_each(|core| all.add(*core));
+    cpu(out, format_args!("cpu "), &all)?;
+    for (number, core) in cores.iter().enumerate() {
+        cpu(out, format_args!("cpu{number}"), core)?;
     }
     let boot = time::realtime_ns().saturating_sub(up) / SECOND;
     put!(
         out,
-        "intr 0\nctxt 0\nbtime {boot}\nprocesses {}\n",
+        "intr {}\nctxt {}\nbtime {boot}\nprocesses {}\n",
+        all.interrupts,
+        all.switches,
         source::last_pid()
     );
     put!(
@@ -364,22 +337,4 @@ pub fn file_nr(out: &mut Out) -> Result<()> {
 pub fn pipe_max_size(out: &mut Out) -> Result<()> {
     put!(out, "1048576\n");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn load_approaches_what_runs() {
-        let mut load = Load {
-            averages: [0; 3],
-            until: 0,
-        };
-        load.advance(60 * SECOND, 2);
-        // After one minute: 2 * (1 - 1/e) = 1.26.
-        assert!((1.2..1.3).contains(&(load.averages[0] as f64 / FIXED_1 as f64)));
-        load.advance(3600 * SECOND, 2);
-        assert!(load.averages.iter().all(|&a| a > FIXED_1 * 19 / 10));
-    }
 }

@@ -217,13 +217,13 @@ fn look_again(thread: &Thread, before: SigSet, after: SigSet, own: SigSet) {
     }
 }
 
-/// Tells all threads to leave: the process ends with this wait status. The first call decides it.
-pub fn end_process(process: &Arc<Process>, status: i32) {
+/// Tells all threads to leave: the process ends with this wait status. The first call decides it, and is told so.
+pub fn end_process(process: &Arc<Process>, status: i32) -> bool {
     let threads = process.threads.lock();
     {
         let mut job = process.signals.job.lock();
         if job.exit.is_some() {
-            return;
+            return false;
         }
         job.exit = Some(status);
         job.stopped = false;
@@ -234,4 +234,5 @@ pub fn end_process(process: &Arc<Process>, status: i32) {
     }
     drop(threads);
     process.signals.continued.wake_all();
+    true
 }
