@@ -30,6 +30,7 @@ use crate::{
     setup,
 };
 use collect::Clock;
+use compare::Verdict;
 use guests::Guest;
 use measures::Measure;
 use results::{Results, Skipped};
@@ -89,18 +90,18 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
     }
     results.in_order(&chosen);
     publish(project, options, &results)?;
-    let slower = match &earlier {
-        Some(earlier) => compare::report(earlier, &results),
-        None => false,
+    let verdict = match &earlier {
+        Some(earlier) => compare::report(earlier, &results, &options.names),
+        None => Verdict::Fine,
     };
     let unsteady = options.check_repeat && compare::report_repeat(&results, &again);
-    Ok(if slower {
+    Ok(if verdict == Verdict::Slower {
         STATUS_SLOWER
     } else if unsteady {
         STATUS_UNSTEADY
     } else if results.any_failed() {
         STATUS_FAILED
-    } else if !results.skipped.is_empty() {
+    } else if !results.skipped.is_empty() || verdict == Verdict::Nothing {
         STATUS_SKIPPED
     } else {
         0
@@ -109,9 +110,14 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
 
 /// Refuses, before anything is measured, what could not be used afterwards.
 fn check(options: &BenchOptions) -> Result<()> {
+    if options.against.is_some() && options.only == Some(BenchGuest::Linux) {
+        return Err(usage(
+            "--against compares RustOS' instructions, and --only linux boots no RustOS",
+        ));
+    }
     if options.image.is_some() && options.only == Some(BenchGuest::Linux) {
         return Err(usage(
-            "--image is RustOS's, and --only linux boots no RustOS",
+            "--image is RustOS', and --only linux boots no RustOS",
         ));
     }
     if options.record && options.only.is_some() && options.peer.is_none() {

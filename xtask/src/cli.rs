@@ -258,7 +258,9 @@ pub struct BenchOptions {
     /// Write the results here as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Compare with earlier results; status 4 when instructions rose by more than 2%
+    /// Compare RustOS' instructions with earlier results: status 4 when one rose by more than 2%, 3 when there was nothing to compare
+    ///
+    /// FILE is one that --json wrote, or a line of the history: `tail -1 docs/bench/history.jsonl >FILE`.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     /// Take Linux's figures from these earlier results where Linux is not booted

@@ -124,6 +124,26 @@ fn what_rose_by_more_than_two_percent_ends_with_a_status_of_its_own() {
 }
 
 #[test]
+fn a_comparison_of_nothing_is_no_success() {
+    let host =
+        Host::new().with_qemu("line 2000000\nline '{\"name\":\"getpid\",\"ns\":47.000}'\nend\n");
+    let kept = host.folder().join("results.json");
+    let kept = kept.to_str().unwrap();
+    let direct = ["--only", "direct", "--memory", "512M"];
+    let words = [&direct[..], &["--json", kept, "getpid"]].concat();
+    check(&bench(&host, &words), 0, &[]);
+    let host = Host::new()
+        .with_qemu("line 2000000\nline '{\"name\":\"null_call\",\"ns\":111.000}'\nend\n");
+    let words = ["--only", "direct", "--against", kept, "null_call"];
+    let said = [
+        "only in this run: null_call",
+        "nothing could be compared",
+        "warning: the earlier results are of machines with 512 MiB",
+    ];
+    check(&bench(&host, &words), 3, &said);
+}
+
+#[test]
 fn a_file_that_holds_no_results_is_refused() {
     let host = Host::new().with_qemu(ALL_WELL);
     let image = host.image();
@@ -142,6 +162,7 @@ fn what_could_not_be_used_is_refused_before_anything_is_measured() {
     let host = Host::new().with_qemu("echo booted >&2\nexit 1");
     for (words, why) in [
         (&["--only", "linux"][..], "--only linux"),
+        (&["--only", "linux", "--against", "/"], "--against compares"),
         (&["--only", "direct", "--record"], "--peer"),
         (&["--record", "getpid"], "cannot be used with"),
         (&["--json", "/no/such/folder/file"], "its folder must exist"),

@@ -6,10 +6,23 @@ use super::results::{Figures, Results};
 /// A rise of more than this is one. Two runs of the same image agree far better.
 const TOLERATED: f64 = 0.02;
 
-/// Prints the differences; whether anything rose too much.
-pub fn report(earlier: &Results, now: &Results) -> bool {
+/// What a comparison comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Fine,
+    Slower,
+    /// There was no measure that both have.
+    Nothing,
+}
+
+/// Prints the differences, and what could not be compared of the measures `asked` for (all, where none is named).
+pub fn report(earlier: &Results, now: &Results, asked: &[String]) -> Verdict {
     let changes = changes(earlier, now);
-    say!("\nagainst {} of {}:", earlier.commit, earlier.date);
+    say!(
+        "\nRustOS' instructions against {} of {}:",
+        earlier.commit,
+        earlier.date
+    );
     for change in &changes {
         say!(
             "  {:<20} {:>14.0} -> {:>14.0}  {:+.1}%{}",
@@ -20,9 +33,51 @@ pub fn report(earlier: &Results, now: &Results) -> bool {
             if change.is_slower() { "  SLOWER" } else { "" }
         );
     }
+    for (what, names) in [
+        ("only in this run", only_in(now, earlier, asked)),
+        ("only in the earlier results", only_in(earlier, now, asked)),
+    ] {
+        if !names.is_empty() {
+            say!("not compared, {what}: {}", names.join(" "));
+        }
+    }
+    warn(earlier, now);
+    if changes.is_empty() {
+        say!("nothing could be compared");
+        return Verdict::Nothing;
+    }
     let slower = changes.iter().filter(|change| change.is_slower()).count();
     say!("{slower} of {} measures are slower", changes.len());
-    slower > 0
+    if slower > 0 {
+        Verdict::Slower
+    } else {
+        Verdict::Fine
+    }
+}
+
+/// Measures asked for whose instructions only the first results have.
+fn only_in<'a>(these: &'a Results, those: &Results, asked: &[String]) -> Vec<&'a str> {
+    let names = these
+        .measures
+        .iter()
+        .filter(|m| m.direct.instructions.is_some());
+    names
+        .map(|measured| measured.name.as_str())
+        .filter(|name| asked.is_empty() || asked.iter().any(|asked| asked == name))
+        .filter(|name| those.instructions(name).is_none())
+        .collect()
+}
+
+/// Says where the machines differ: their figures may for that reason alone.
+fn warn(earlier: &Results, now: &Results) {
+    let machine =
+        |results: &Results| format!("{} MiB and {} core(s)", results.memory >> 20, results.cores);
+    let (before, after) = (machine(earlier), machine(now));
+    if before != after {
+        note!(
+            "xtask: warning: the earlier results are of machines with {before}, these of {after}"
+        );
+    }
 }
 
 /// What two counts of the same work may differ by.
@@ -92,7 +147,7 @@ fn changes<'a>(earlier: &Results, now: &'a Results) -> Vec<Change<'a>> {
         .filter_map(|measured| {
             Some(Change {
                 name: &measured.name,
-                before: earlier.find(&measured.name)?.direct.instructions?,
+                before: earlier.instructions(&measured.name)?,
                 after: measured.direct.instructions?,
             })
         })
@@ -124,14 +179,34 @@ mod tests {
         let (mut quiet, mut busy) = (results(100.0), results(100.0));
         quiet.add("m", BenchGuest::Direct, Clock::Wall, 1.0);
         busy.add("m", BenchGuest::Direct, Clock::Wall, 1000.0);
-        assert!(!report(&quiet, &busy));
+        assert_eq!(report(&quiet, &busy, &[]), Verdict::Fine);
     }
 
     #[test]
     fn only_a_rise_above_the_limit_counts() {
-        assert!(!report(&results(100.0), &results(101.9)));
-        assert!(report(&results(100.0), &results(102.1)));
-        assert!(!report(&results(100.0), &results(50.0)));
-        assert!(!report(&Results::default(), &results(50.0)));
+        let rise = |figure| report(&results(100.0), &results(figure), &[]);
+        assert_eq!(rise(101.9), Verdict::Fine);
+        assert_eq!(rise(102.1), Verdict::Slower);
+        assert_eq!(rise(50.0), Verdict::Fine);
+    }
+
+    #[test]
+    fn nothing_compared_is_no_success() {
+        let mut without = Results::default();
+        without.add("m", BenchGuest::Linux, Clock::Instructions, 1.0);
+        for earlier in [without, Results::default()] {
+            assert_eq!(report(&earlier, &results(50.0), &[]), Verdict::Nothing);
+        }
+    }
+
+    #[test]
+    fn what_only_one_side_has_is_named_if_it_was_asked_for() {
+        let mut more = results(1.0);
+        for name in ["n", "o"] {
+            more.add(name, BenchGuest::Direct, Clock::Instructions, 1.0);
+        }
+        assert_eq!(only_in(&more, &results(1.0), &[]), ["n", "o"]);
+        assert_eq!(only_in(&more, &results(1.0), &["o".into()]), ["o"]);
+        assert!(only_in(&results(1.0), &more, &[]).is_empty());
     }
 }

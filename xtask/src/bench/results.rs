@@ -157,6 +157,11 @@ impl Results {
         self.measures.iter().find(|measured| measured.name == name)
     }
 
+    /// What RustOS takes for it.
+    pub fn instructions(&self, name: &str) -> Option<f64> {
+        self.find(name)?.direct.instructions
+    }
+
     pub fn any_failed(&self) -> bool {
         self.measures
             .iter()
