@@ -176,6 +176,22 @@ fn what_could_not_be_used_is_refused_before_anything_is_measured() {
 }
 
 #[test]
+fn a_boot_that_is_measured_does_not_depend_on_the_other_names() {
+    let host = Host::new();
+    let calls = host.folder().join("calls");
+    let host = host.with_qemu(&format!("echo \"$*\" >>{}\n{ALL_WELL}", calls.display()));
+    let first_call = |names: &[&str]| {
+        let words = [&["--only", "direct", "boot_to_first_line"], names].concat();
+        let output = bench(&host, &words);
+        check(&output, 0, &["boot_to_first_line", "2.00 M"]);
+        let text = fs::read_to_string(&calls).unwrap();
+        fs::remove_file(&calls).unwrap();
+        text.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first_call(&[]), first_call(&["getpid", "null_call"]));
+}
+
+#[test]
 fn what_failed_is_not_recorded() {
     let host = Host::new().with_qemu("exit 1");
     // A repository with a history to keep: its root is found by the linker script.

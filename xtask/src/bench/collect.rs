@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli::BenchOptions,
-    guest::{End, Output},
+    guest::{Boot, End, Output},
 };
 
 /// What the guest's clock counts.
@@ -93,71 +93,103 @@ fn batches(chosen: &[Measure]) -> Vec<Vec<&Measure>> {
         batches.extend(micro.chunks(MICRO_BATCH).map(<[_]>::to_vec));
         batches.extend(jobs.chunks(JOB_BATCH).map(<[_]>::to_vec));
     }
-    // What every boot shows needs one at least.
-    let host_side = |m: &Measure| m.name == BOOT || m.name == RAM;
-    if batches.is_empty() && chosen.iter().any(host_side) {
-        batches.push(Vec::new());
-    }
     batches
 }
 
 impl Turn<'_> {
-    /// The measures that are a boot of their own.
+    /// The measures that are a boot of their own, whose script says nothing of the others: its length counts.
     fn boots(&self, results: &mut Results) -> Result<()> {
         // The shell expands its prompt after each line: the first is the one that asks for the count.
         const PROMPT: &str = r#"echo "PS1='\$(bench --counter) '" | sh -i"#;
-        for (name, command) in [(BOOT_TO_INIT, None), (BOOT_TO_PROMPT, Some(PROMPT))] {
-            // By the wall, a boot is what the first line of a script shows.
-            if self.clock == Clock::Wall || self.chosen.iter().all(|measure| measure.name != name) {
-                continue;
-            }
-            note!("xtask: {} (instructions): {name}", self.guest.name());
-            let limit = Duration::from_secs(BOOT_LIMIT);
-            let (boot, output) =
-                self.guest
-                    .boot(self.clock, self.options, 1, command, Timed::new(), limit)?;
-            let figure = match command {
-                None => [boot.log.as_bytes(), &output.stdout, &output.stderr]
-                    .into_iter()
-                    .find_map(started_at),
-                Some(_) => last_number(&output.stderr),
+        const FIRST_LINE: &str = "bench --counter";
+        const FIRST_LINE_AND_RAM: &str = "bench --counter; cat /proc/meminfo";
+        let by_count = self.clock == Clock::Instructions;
+        if by_count && self.wants(BOOT_TO_INIT) {
+            let (boot, output) = self.own_boot(BOOT_TO_INIT, None)?;
+            let figure = [boot.log.as_bytes(), &output.stdout, &output.stderr]
+                .into_iter()
+                .find_map(started_at);
+            self.settle(BOOT_TO_INIT, figure, &boot, &output, results);
+        }
+        let first_line: Vec<_> = [BOOT, RAM]
+            .into_iter()
+            .filter(|name| self.wants(name))
+            .collect();
+        if !first_line.is_empty() {
+            let script = if self.guest.has_programs {
+                FIRST_LINE_AND_RAM
+            } else {
+                FIRST_LINE
             };
-            match figure {
-                Some(figure) => results.add(name, self.guest.kind, self.clock, figure),
-                None => {
-                    let said = String::from_utf8_lossy(&output.stderr);
-                    let log = format!("{}\n{said}", tail(&boot.log));
-                    results.fail(name, self.guest.kind, "nothing was printed", &log);
-                }
+            let (boot, output) = self.own_boot(&first_line.join(" "), Some(script))?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            if self.wants(BOOT) {
+                let figure = match self.clock {
+                    Clock::Instructions => text.lines().next().and_then(|line| line.parse().ok()),
+                    // The host's own clock: loading the image counts for a person who waits.
+                    Clock::Wall => output.first.map(|first| first.as_nanos() as f64),
+                };
+                self.settle(BOOT, figure, &boot, &output, results);
+            }
+            if self.wants(RAM)
+                && let Some(available) = meminfo(&text, "MemAvailable:")
+            {
+                let used = self.options.memory.bytes().saturating_sub(available);
+                results.add_bytes(RAM, self.guest.kind, used as f64);
             }
         }
+        if by_count && self.wants(BOOT_TO_PROMPT) {
+            let (boot, output) = self.own_boot(BOOT_TO_PROMPT, Some(PROMPT))?;
+            let figure = last_number(&output.stderr);
+            self.settle(BOOT_TO_PROMPT, figure, &boot, &output, results);
+        }
         Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.chosen.iter().any(|measure| measure.name == name)
+    }
+
+    fn own_boot(&self, names: &str, command: Option<&str>) -> Result<(Boot, Timed)> {
+        self.say(names);
+        let limit = Duration::from_secs(BOOT_LIMIT);
+        self.guest
+            .boot(self.clock, self.options, 1, command, Timed::new(), limit)
+    }
+
+    /// Writes down what a boot of its own has shown, if it has.
+    fn settle(
+        &self,
+        name: &str,
+        figure: Option<f64>,
+        boot: &Boot,
+        output: &Timed,
+        results: &mut Results,
+    ) {
+        match figure {
+            Some(figure) => results.add(name, self.guest.kind, self.clock, figure),
+            None => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let log = format!("{}\n{said}", tail(&boot.log));
+                results.fail(name, self.guest.kind, "nothing was printed", &log);
+            }
+        }
+    }
+
+    fn say(&self, names: &str) {
+        let clock = match self.clock {
+            Clock::Instructions => "instructions",
+            Clock::Wall => "wall time",
+        };
+        note!("xtask: {} ({clock}): {names}", self.guest.name());
     }
 
     /// Boots once for `batch`; gives the measures that are still to be taken.
     fn boot<'m>(&self, batch: &[&'m Measure], results: &mut Results) -> Result<Vec<&'m Measure>> {
         let names: Vec<_> = batch.iter().map(|m| m.name.as_str()).collect();
-        note!(
-            "xtask: {} ({}): {}",
-            self.guest.name(),
-            match self.clock {
-                Clock::Instructions => "instructions",
-                Clock::Wall => "wall time",
-            },
-            if names.is_empty() {
-                "boot".into()
-            } else {
-                names.join(" ")
-            }
-        );
-        let mut command = String::from("bench --counter");
-        if self.guest.has_programs {
-            command.push_str("; cat /proc/meminfo");
-        }
-        if !names.is_empty() {
-            command.push_str("; bench --json ");
-            command.push_str(&names.join(" "));
-        }
+        self.say(&names.join(" "));
+        // The first shows that the guest got as far as this.
+        let command = format!("bench --counter; bench --json {}", names.join(" "));
         let seconds: u64 = batch
             .iter()
             .map(|m| {
@@ -179,8 +211,6 @@ impl Turn<'_> {
             limit,
         )?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-
-        self.host_side(&output, &text, results);
         let mut left = batch.to_vec();
         for line in text.lines().filter(|line| line.starts_with('{')) {
             let Ok(line) = serde_json::from_str::<Line>(line) else {
@@ -222,30 +252,6 @@ impl Turn<'_> {
             }
         }
         Ok(left)
-    }
-
-    /// What the host sees of a boot rather than the benchmark.
-    fn host_side(&self, output: &Timed, text: &str, results: &mut Results) {
-        let wanted = |name: &str| self.chosen.iter().any(|measure| measure.name == name);
-        if wanted(BOOT) {
-            let counted = text.lines().next().and_then(|line| line.parse().ok());
-            let figure = match self.clock {
-                Clock::Instructions => counted,
-                // The host's own clock: loading the image counts for a person who waits.
-                Clock::Wall => output.first.map(|first| first.as_nanos() as f64),
-            };
-            match figure {
-                Some(figure) => results.add_once(BOOT, self.guest.kind, self.clock, figure),
-                None => results.fail(BOOT, self.guest.kind, "nothing was printed", ""),
-            }
-        }
-        if wanted(RAM)
-            && self.clock == Clock::Instructions
-            && let Some(available) = meminfo(text, "MemAvailable:")
-        {
-            let used = self.options.memory.bytes().saturating_sub(available);
-            results.add_bytes(RAM, self.guest.kind, used as f64);
-        }
     }
 }
 
@@ -330,8 +336,7 @@ mod tests {
             .map(|batch| batch.iter().map(|m| &*m.name).collect())
             .collect();
         assert_eq!(names, [["getpid"], ["job_sh"], ["job_sort_3m_4c"]]);
-        assert_eq!(batches(&list[3..]), [Vec::<&Measure>::new()]);
-        assert!(batches(&[]).is_empty());
+        assert!(batches(&list[3..]).is_empty());
     }
 
     #[test]

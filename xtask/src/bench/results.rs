@@ -195,14 +195,7 @@ impl Results {
     }
 
     pub fn add_bytes(&mut self, name: &str, guest: BenchGuest, bytes: f64) {
-        self.figures(name, guest).bytes.get_or_insert(bytes);
-    }
-
-    /// As `add`, for what every boot shows: instructions are those of the first.
-    pub fn add_once(&mut self, name: &str, guest: BenchGuest, clock: Clock, figure: f64) {
-        if clock == Clock::Wall || self.figures(name, guest).instructions.is_none() {
-            self.add(name, guest, clock, figure);
-        }
+        self.figures(name, guest).bytes = Some(bytes);
     }
 
     pub fn fail(&mut self, name: &str, guest: BenchGuest, why: &str, log: &str) {
