@@ -64,16 +64,15 @@ fn markdown(results: &Results) -> String {
     let mut text = format!(
         "# Performance\n\n\
          Measured {} UTC at commit {}, on {}, with {}; peer: {}. Guest instructions by\n\
-         `-icount shift=0,sleep=off` on one core, exact and the same on any host; wall time as the median of\n\
-         {} alternating runs on {} core(s), ± half the distance between the extremes. A ratio says how many\n\
-         times more Linux takes. To repeat: `cargo xtask bench`; one measure: `cargo xtask bench NAME`.\n\n",
+         `-icount shift=0,sleep=off` on one core, exact and the same on any host. On {} core(s), {}.\n\
+         A ratio says how many times more Linux takes. To repeat: `cargo xtask bench`; one measure: `cargo xtask bench NAME`.\n\n",
         results.date,
         results.commit,
         results.host,
         results.qemu,
         results.linux.as_deref().unwrap_or("none"),
-        results.runs,
         results.cores,
+        table::wall_runs(results.runs),
     );
     let behind = table::behind(results);
     if !behind.is_empty() {

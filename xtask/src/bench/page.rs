@@ -44,9 +44,10 @@ pub fn render(results: &Results, history: &[Results]) -> Result<String> {
     page += &format!(
         "<h2>To repeat</h2>\n<p><code>cargo xtask bench --runs {} --cores {}</code> takes all measures, \
          <code>cargo xtask bench NAME</code> one. Instructions are counted on one core with \
-         <code>-icount shift=0,sleep=off</code>; wall time is the median of the runs, which alternate \
-         between the guests.</p>\n</body></html>\n",
-        results.runs, results.cores
+         <code>-icount shift=0,sleep=off</code>; {}.</p>\n</body></html>\n",
+        results.runs,
+        results.cores,
+        table::wall_runs(results.runs)
     );
     Ok(page)
 }

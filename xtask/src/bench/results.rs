@@ -81,8 +81,11 @@ impl Figures {
         }
     }
 
-    /// Half the distance from the fastest to the slowest run, as a share of the median.
+    /// Half the distance from the fastest to the slowest run, as a share of the median; one run has none.
     pub fn wall_spread(&self) -> Option<f64> {
+        if self.wall.len() < 2 {
+            return None;
+        }
         let median = self.wall_median()?;
         let least = self.wall.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.wall.iter().copied().fold(0.0, f64::max);
@@ -289,6 +292,11 @@ mod tests {
         };
         assert_eq!(even.wall_median(), Some(2.5));
         assert_eq!(Figures::default().wall_median(), None);
+        let once = Figures {
+            wall: vec![4.0],
+            ..Figures::default()
+        };
+        assert_eq!((once.wall_median(), once.wall_spread()), (Some(4.0), None));
     }
 
     #[test]

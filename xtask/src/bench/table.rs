@@ -17,17 +17,29 @@ pub fn figure(value: f64) -> String {
 }
 
 pub fn wall(figures: &Figures) -> String {
-    match (figures.wall_median(), figures.wall_spread()) {
-        (Some(ns), Some(spread)) => {
-            let time = match ns {
-                v if v >= 1e9 => format!("{:.2} s", v / 1e9),
-                v if v >= 1e6 => format!("{:.2} ms", v / 1e6),
-                v if v >= 1e3 => format!("{:.2} us", v / 1e3),
-                v => format!("{v:.1} ns"),
-            };
-            format!("{time} ±{:.0}%", spread * 100.0)
-        }
-        _ => "-".into(),
+    let Some(ns) = figures.wall_median() else {
+        return "-".into();
+    };
+    let time = match ns {
+        v if v >= 1e9 => format!("{:.2} s", v / 1e9),
+        v if v >= 1e6 => format!("{:.2} ms", v / 1e6),
+        v if v >= 1e3 => format!("{:.2} us", v / 1e3),
+        v => format!("{v:.1} ns"),
+    };
+    match figures.wall_spread() {
+        Some(spread) => format!("{time} ±{:.0}%", spread * 100.0),
+        None => time,
+    }
+}
+
+/// How wall times were taken, in words.
+pub fn wall_runs(runs: u8) -> String {
+    match runs {
+        0 => "wall time was not taken".into(),
+        1 => "wall time is that of one run".into(),
+        _ => format!(
+            "wall time is the median of {runs} runs, which alternate between the guests, ± half the distance between the extremes"
+        ),
     }
 }
 
@@ -171,6 +183,18 @@ mod tests {
         assert_eq!(figure(23.44), "23.4");
         assert_eq!(figure(8_000_000.0), "8.00 M");
         assert_eq!(figure(190_000.0), "190.0 k");
+    }
+
+    #[test]
+    fn the_time_of_one_run_has_no_spread() {
+        let mut figures = Figures {
+            wall: vec![1500.0],
+            ..Figures::default()
+        };
+        assert_eq!(wall(&figures), "1.50 us");
+        figures.wall.push(1500.0);
+        assert_eq!(wall(&figures), "1.50 us ±0%");
+        assert!(wall_runs(1).ends_with("one run") && wall_runs(3).contains("3 runs"));
     }
 
     #[test]
