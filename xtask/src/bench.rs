@@ -17,7 +17,7 @@ mod results;
 mod table;
 mod targets;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -25,7 +25,8 @@ use fs_err as fs;
 use crate::{
     build,
     cli::{BenchGuest, BenchOptions, BuildOptions},
-    failure::usage,
+    failure::{STATUS_USAGE, misnamed, usage},
+    files,
     project::Project,
     setup,
 };
@@ -36,7 +37,6 @@ use measures::Measure;
 use results::{Results, Skipped};
 
 const STATUS_FAILED: u8 = 1;
-const STATUS_USAGE: u8 = 2;
 const STATUS_SKIPPED: u8 = 3;
 pub const STATUS_SLOWER: u8 = 4;
 const STATUS_UNSTEADY: u8 = 5;
@@ -62,8 +62,11 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
         return Ok(STATUS_USAGE);
     }
     check(options)?;
-    let earlier = options.against.as_deref().map(Results::load).transpose()?;
-    let peer = options.peer.as_deref().map(Results::load).transpose()?;
+    let load = |file: &Option<PathBuf>| {
+        let results = file.as_deref().map(Results::load).transpose();
+        results.map_err(|error| misnamed(&error))
+    };
+    let (earlier, peer) = (load(&options.against)?, load(&options.peer)?);
     let chosen: Vec<_> = known
         .into_iter()
         .filter(|m| options.names.is_empty() || options.names.contains(&m.name))
@@ -89,13 +92,15 @@ pub fn run(project: &Project, options: &BenchOptions) -> Result<u8> {
         results.take_linux_from(peer);
     }
     results.in_order(&chosen);
-    publish(project, options, &results)?;
+    let all_written = publish(project, options, &results)?;
     let verdict = match &earlier {
         Some(earlier) => compare::report(earlier, &results, &options.names),
         None => Verdict::Fine,
     };
     let unsteady = options.check_repeat && compare::report_repeat(&results, &again);
-    Ok(if verdict == Verdict::Slower {
+    Ok(if !all_written {
+        STATUS_USAGE
+    } else if verdict == Verdict::Slower {
         STATUS_SLOWER
     } else if unsteady {
         STATUS_UNSTEADY
@@ -125,16 +130,8 @@ fn check(options: &BenchOptions) -> Result<()> {
             "--record writes down both sides: --only needs a --peer beside it",
         ));
     }
-    for file in [&options.json, &options.report].into_iter().flatten() {
-        let folder = file.parent().filter(|folder| *folder != Path::new(""));
-        if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
-            return Err(usage(format!(
-                "{} cannot be written: its folder must exist",
-                file.display()
-            )));
-        }
-    }
-    Ok(())
+    let named = [&options.json, &options.report];
+    files::check(named.into_iter().flatten().map(|file| &**file))
 }
 
 /// The guests that can be booted; what cannot is noted as skipped, by the name of each guest.
@@ -164,7 +161,7 @@ fn prepare(
     }
     if wanted(BenchGuest::Direct) {
         let image = match &options.image {
-            Some(file) => build::Image::existing(file)?,
+            Some(file) => existing(file)?,
             None => build::image(project, &BuildOptions::default())?,
         };
         results.sizes = results::sizes(&image)?;
@@ -189,6 +186,14 @@ fn prepare(
     Ok(guests)
 }
 
+/// An image that can be booted and weighed.
+fn existing(file: &Path) -> Result<build::Image> {
+    let image = build::Image::existing(file);
+    image
+        .and_then(|image| image.elf().map(|_| image.clone()))
+        .map_err(|error| misnamed(&error))
+}
+
 /// The page of the last recorded results, for the test that opens it.
 pub fn recorded_page(project: &Project) -> Result<String> {
     let history = history::read(project)?;
@@ -198,29 +203,31 @@ pub fn recorded_page(project: &Project) -> Result<String> {
     page::render(last, &history)
 }
 
-fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Result<()> {
+/// Prints the results and writes every file that can be written; whether all were.
+fn publish(project: &Project, options: &BenchOptions, results: &Results) -> Result<bool> {
     say!("{}", table::plain(results).trim_end());
+    let mut all = true;
     if let Some(file) = &options.json {
-        results.store(file)?;
+        all &= files::was_written(file, results.store(file));
     }
     if options.record {
         if results.any_failed() || !results.skipped.is_empty() {
             note!("xtask: not recorded: some of it failed or was skipped");
         } else {
-            history::record(project, results)?;
+            all &= files::was_written(Path::new(history::PAGE), history::record(project, results));
         }
     }
     let file = match &options.report {
         Some(file) => file.clone(),
-        None => {
-            let folder = project.target.join("bench");
-            fs::create_dir_all(&folder)?;
-            folder.join("report.html")
-        }
+        None => project.target.join("bench/report.html"),
     };
-    let history = history::read(project)?;
-    let page = page::render(results, &history)?;
-    fs::write(&file, page)?;
-    note!("xtask: wrote {}", file.display());
-    Ok(())
+    let page = || -> Result<()> {
+        let page = page::render(results, &history::read(project)?)?;
+        if options.report.is_none() {
+            fs::create_dir_all(project.target.join("bench"))?;
+        }
+        Ok(fs::write(&file, page)?)
+    };
+    all &= files::was_written(&file, page());
+    Ok(all)
 }

@@ -5,7 +5,7 @@ use std::{error::Error, ffi::c_int, fmt};
 use crate::out::STATUS_PIPE;
 
 const STATUS_FAILED: u8 = 1;
-const STATUS_USAGE: u8 = 2;
+pub const STATUS_USAGE: u8 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -32,6 +32,11 @@ impl Error for Failure {}
 /// A usage error.
 pub fn usage(why: impl Into<String>) -> anyhow::Error {
     Failure::Usage(why.into()).into()
+}
+
+/// An error about a file that was named: whoever named it has to name another.
+pub fn misnamed(error: &anyhow::Error) -> anyhow::Error {
+    usage(format!("{error:#}"))
 }
 
 /// Whether xtask was told to stop, so that nothing may go on after this error.

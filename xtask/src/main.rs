@@ -19,6 +19,7 @@ mod deadline;
 mod debug;
 mod emulator;
 mod failure;
+mod files;
 mod frames;
 mod guest;
 mod process;

@@ -1,11 +1,9 @@
 //! What xtask itself prints. `println!` panics where the reader has gone away or the disk is full, and
 //! the status would be the panic's.
 
-#[cfg(not(test))]
-use std::io::Write;
 use std::{
     fmt::Arguments,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     process,
 };
 
@@ -24,6 +22,14 @@ macro_rules! note {
 /// Ends xtask where stdout takes no more: whatever follows would be for nobody. QEMU ends with xtask.
 pub fn stdout(line: Arguments) {
     if let Err(error) = write_line(line) {
+        process::exit(lost(&error).into());
+    }
+}
+
+/// What a guest said, to stdout; ends xtask as above.
+pub fn pass_on(bytes: &[u8]) {
+    let mut stdout = io::stdout();
+    if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         process::exit(lost(&error).into());
     }
 }

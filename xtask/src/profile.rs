@@ -23,7 +23,10 @@ use crate::{
     build::{self, Image},
     cli::{BuildOptions, MachineOptions, ProfileOptions},
     emulator::Call,
+    failure::STATUS_USAGE,
+    files,
     guest::{self, End},
+    out,
     project::Project,
     qemu, run, setup,
 };
@@ -32,6 +35,7 @@ use symbols::Symbols;
 
 /// `cargo xtask profile`.
 pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
+    files::check(options.graph.as_deref())?;
     setup::ensure(project, setup::TO_RUN)?;
     let image = match &options.image {
         Some(file) => Image::existing(file)?,
@@ -63,7 +67,7 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         samples => samples?,
     };
 
-    std::io::stdout().write_all(&output.stdout)?;
+    out::pass_on(&output.stdout);
     // As everywhere, losing stderr is no reason to stop.
     std::io::stderr().write_all(&output.stderr).ok();
     if samples.is_empty() {
@@ -76,7 +80,7 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         Some(file) => file.clone(),
         None => folder.join("flame.svg"),
     };
-    stacks.flame_graph(&file, &options.command, options.small)?;
+    let drawn = stacks.flame_graph(&file, &options.command, options.small);
     note!("{}", stacks.table(options.top).trim_end());
     let command = calls::counted(&options.command);
     let calls = calls::count(
@@ -89,8 +93,9 @@ pub fn run(project: &Project, options: &ProfileOptions) -> Result<u8> {
         Ok(calls) => note!("{}", stacks.doors(&calls, options.top).trim_end()),
         Err(error) => note!("xtask: the calls could not be counted: {error:#}"),
     }
-    note!("xtask: wrote {}", file.display());
-    Ok(run::conclude(&boot, false))
+    let written = files::was_written(&file, drawn);
+    let status = run::conclude(&boot, false);
+    Ok(if written { status } else { STATUS_USAGE })
 }
 
 fn arguments(image: &Image, command: &str) -> Vec<String> {

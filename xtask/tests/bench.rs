@@ -154,7 +154,13 @@ fn a_file_that_holds_no_results_is_refused() {
         image.to_str().unwrap(),
         "getpid",
     ];
-    check(&bench(&host, &words), 1, &["holds no results"]);
+    check(&bench(&host, &words), 2, &["holds no results"]);
+    for option in ["--against", "--peer"] {
+        let words = ["--only", "direct", option, "/no/such/file", "getpid"];
+        check(&bench(&host, &words), 2, &["/no/such/file"]);
+    }
+    let mut command = host.xtask(&["bench", "--only", "direct", "--image", "/dev/null"]);
+    check(&command.output().unwrap(), 2, &["no image for arm64"]);
 }
 
 #[test]
@@ -166,13 +172,25 @@ fn what_could_not_be_used_is_refused_before_anything_is_measured() {
         (&["--only", "direct", "--record"], "--peer"),
         (&["--record", "getpid"], "cannot be used with"),
         (&["--json", "/no/such/folder/file"], "its folder must exist"),
-        (&["--json", "/"], "its folder must exist"),
+        (&["--json", "/"], "is a directory"),
     ] {
         let output = bench(&host, words);
         check(&output, 2, &[why]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("booted"), "{said}");
     }
+}
+
+#[test]
+fn a_full_disk_costs_only_the_file_on_it() {
+    let host = Host::new().with_qemu(ALL_WELL);
+    let words = ["--only", "direct", "--json", "/dev/full", "getpid"];
+    check(
+        &bench(&host, &words),
+        2,
+        &["/dev/full was not written", "47.0"],
+    );
+    assert!(host.folder().join("report.html").is_file());
 }
 
 #[test]

@@ -128,6 +128,31 @@ fn qemus_own_words_are_shown() {
 }
 
 #[test]
+fn a_profile_that_nobody_reads_ends_as_a_run_does() {
+    let host = Host::new().with_qemu("line hello\nexit 1");
+    let mut profile = host.xtask(&["profile", "-c", "x", "--image"]);
+    profile.arg(host.image()).stderr(Stdio::piped());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = profile.stdout(writer).spawn().unwrap();
+    assert_eq!(ends(&mut child).code(), Some(141));
+    assert_eq!(said(&mut child), "");
+}
+
+#[test]
+fn a_graph_that_could_not_be_drawn_is_refused_before_the_boot() {
+    let host = Host::new().with_qemu("exit 1");
+    for (graph, why) in [
+        ("/no/such/folder/graph", "its folder must exist"),
+        ("/tmp", "is a directory"),
+    ] {
+        let mut profile = host.xtask(&["profile", "-c", "x", "--graph", graph, "--image"]);
+        let output = profile.arg(host.image()).output().unwrap();
+        support::check(&output, 2, &[why]);
+    }
+}
+
+#[test]
 fn a_signal_ends_the_tests_and_not_just_one() {
     let host = Host::new();
     let started = host.fifo("started");

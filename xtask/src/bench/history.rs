@@ -13,6 +13,9 @@ use super::{
 use crate::project::Project;
 use fs_err::{self as fs, OpenOptions};
 
+/// The page, below the project's root.
+pub const PAGE: &str = "docs/performance.md";
+
 fn file(project: &Project) -> PathBuf {
     project.root.join("docs/bench/history.jsonl")
 }
@@ -45,7 +48,7 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
         .append(true)
         .open(&file)
         .and_then(|mut history| history.write_all(&line))?;
-    let page = project.root.join("docs/performance.md");
+    let page = project.root.join(PAGE);
     // What people have written below the mark stays.
     let kept = fs::read_to_string(&page)
         .ok()

@@ -1,6 +1,10 @@
 //! Samples summed up: by stack for the flame graph, by symbol for the table.
 
-use std::{collections::BTreeMap, io::BufWriter, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use anyhow::{Result, anyhow};
 use fs_err::File;
@@ -56,13 +60,11 @@ impl Stacks {
             options.no_javascript = true;
             options.min_width = 1.0;
         }
-        let to = File::create(file)?;
-        flamegraph::from_lines(
-            &mut options,
-            lines.iter().map(String::as_str),
-            BufWriter::new(to),
-        )
-        .map_err(|error| anyhow!("drawing the flame graph: {error}"))
+        let mut to = BufWriter::new(File::create(file)?);
+        flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut to)
+            .map_err(|error| anyhow!("drawing the flame graph: {error}"))?;
+        // Dropping it would lose the error of a full disk.
+        Ok(to.flush()?)
     }
 
     /// The symbols with most samples of their own.
