@@ -18,7 +18,10 @@ use fs_err::{self as fs, File, OpenOptions};
 use rustix::fs::{CWD, FileType, Mode};
 
 use super::symbols::Symbols;
-use crate::guest::{self, End};
+use crate::{
+    guest::{self, End},
+    process,
+};
 
 /// The line that ends the count; QEMU writes no such one.
 const END: &str = "end of the count";
@@ -29,9 +32,11 @@ pub struct Calls {
     pub instructions: u64,
 }
 
-/// A command that ends with the count of instructions on stderr.
+/// A command that ends with the count of instructions on stderr. The one to be counted has a shell of its own, which it may
+/// end in whatever way.
 pub fn counted(command: &str) -> String {
-    format!("{{ {command}\n}}; status=$?; bench --counter >&2; exit $status")
+    let command = process::quote(command);
+    format!("sh -c {command}; status=$?; bench --counter >&2; exit $status")
 }
 
 /// Boots with `arguments` and counts.
@@ -68,7 +73,7 @@ pub fn count(
         .split_whitespace()
         .next_back()
         .and_then(|word| word.parse().ok())
-        .context("the image does not hold the program `bench`, which counts")?;
+        .context("`bench --counter` did not print its count at the end: the image is without it, or the command ended all processes")?;
     let by_door = doors
         .into_iter()
         .filter_map(|(address, name)| Some((name, *by_address.get(&address)?)))
@@ -131,6 +136,27 @@ impl Drop for Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_ends_its_shell_is_counted() {
+        for (command, status) in [
+            ("exit 3", 3),
+            ("", 0),
+            ("if", 2),
+            ("exec sh -c 'exit 4'", 4),
+            ("kill -9 $$", 137),
+        ] {
+            let bench = "bench() { echo 42; }; ";
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!("{bench}{}", counted(command)))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.ends_with("42\n"), "{command}: {said}");
+            assert_eq!(output.status.code(), Some(status), "{command}: {said}");
+        }
+    }
 
     #[test]
     fn the_address_is_the_second_field() {
