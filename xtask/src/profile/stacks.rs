@@ -116,14 +116,21 @@ impl Stacks {
             calls.instructions, "count", "total", "instr. each"
         );
         for (name, count, share) in doors.into_iter().take(lines) {
-            let each = share * calls.instructions as f64 / count.max(1) as f64;
+            // What no sample fell into is not free, but too little to be seen.
+            let (share, each) = if share > 0.0 {
+                let each = share * calls.instructions as f64 / count.max(1) as f64;
+                (format!("{:.1}%", share * 100.0), format!("{each:.0}"))
+            } else {
+                ("-".into(), "-".into())
+            };
             text += &format!(
-                "{count:>9} {:>6.1}% {each:>12.0}  {DIRECT:<6}  {}\n",
-                share * 100.0,
+                "{count:>9} {share:>7} {each:>12}  {DIRECT:<6}  {}\n",
                 name.trim_start_matches("os_")
             );
         }
-        text + "svc: not built yet\n"
+        text + "-: no sample fell into it\n\
+                while nobody runs (all sleep or wait), a nanosecond counts as an instruction: a command that waits makes all these figures larger\n\
+                svc: not built yet\n"
     }
 }
 
@@ -157,7 +164,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            table.contains("        3    0.0%            0  direct  write"),
+            table.contains("        3       -            -  direct  write"),
             "{table}"
         );
     }
