@@ -29,8 +29,8 @@ const JOB_BATCH: usize = 4;
 const BOOT_LIMIT: u64 = 60;
 const MICRO_LIMIT: u64 = 15;
 const JOB_LIMIT: u64 = 90;
-/// How much of a dead guest's log goes into the results.
-const LOG_LINES: usize = 20;
+/// How much of a dead guest's log goes into the results, at least.
+const LOG_LINES: usize = 80;
 
 /// One line of the benchmark program.
 #[derive(Deserialize)]
@@ -275,9 +275,15 @@ fn meminfo(text: &str, field: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// The last lines, and all from the first of a panic on: its reason comes first.
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    // `panic=-1` is a word of the kernel's command line.
+    let panic = lines
+        .iter()
+        .position(|line| line.contains("panic") && !line.contains("panic="));
+    let last = lines.len().saturating_sub(LOG_LINES);
+    lines[panic.map_or(last, |panic| panic.min(last))..].join("\n")
 }
 
 /// Keeps what the guest printed, and when it first did.
@@ -349,8 +355,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_keeps_its_end() {
-        let log: String = (0..50).map(|n| format!("{n}\n")).collect();
-        assert!(tail(&log).starts_with("30\n") && tail(&log).ends_with("49"));
+    fn a_long_log_keeps_its_end_and_the_whole_of_a_panic() {
+        let log: String = (0..200).map(|n| format!("{n}\n")).collect();
+        assert!(tail(&log).starts_with("120\n") && tail(&log).ends_with("199"));
+        let died = format!("Kernel command line: panic=-1\nKernel panic - not syncing: x\n{log}");
+        assert!(tail(&died).starts_with("Kernel panic") && tail(&died).ends_with("199"));
+        assert!(tail(&format!("{log}Kernel panic\n")).starts_with("121\n"));
     }
 }
