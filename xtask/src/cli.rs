@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::size::Size;
+use crate::{process, size::Size};
 
 /// Sets up, builds, boots, tests and inspects RustOS.
 #[derive(Parser)]
@@ -306,6 +306,28 @@ pub struct ProfileOptions {
     /// Profile this image and build nothing; FILE.elf stands beside FILE.img
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
+}
+
+impl BenchOptions {
+    /// The command line that measures the same once more.
+    pub fn to_repeat(&self) -> String {
+        let mut words = vec![
+            format!("--runs {}", self.runs),
+            format!("--cores {}", self.cores),
+            format!("--memory {}", self.memory.short()),
+        ];
+        if let Some(guest) = self.only.and_then(|guest| guest.to_possible_value()) {
+            words.push(format!("--only {}", guest.get_name()));
+        }
+        for (option, file) in [("--peer", &self.peer), ("--image", &self.image)] {
+            if let Some(file) = file {
+                let file = file.display().to_string();
+                words.push(format!("{option} {}", process::quote(&file)));
+            }
+        }
+        words.extend(self.names.iter().cloned());
+        format!("cargo xtask bench {}", words.join(" "))
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -13,6 +13,15 @@ impl Size {
     pub fn bytes(self) -> u64 {
         self.kib * 1024
     }
+
+    /// As people would write it.
+    pub fn short(self) -> String {
+        match self.kib {
+            kib if kib.is_multiple_of(1 << 20) => format!("{}G", kib >> 20),
+            kib if kib.is_multiple_of(1 << 10) => format!("{}M", kib >> 10),
+            kib => format!("{kib}K"),
+        }
+    }
 }
 
 impl FromStr for Size {
@@ -51,6 +60,13 @@ mod tests {
         assert_eq!("1G".parse(), Ok(Size::GIB));
         assert_eq!("48M".parse(), Ok(Size { kib: 48 << 10 }));
         assert_eq!("64k".parse(), Ok(Size { kib: 64 }));
+    }
+
+    #[test]
+    fn a_size_is_written_as_it_was_read() {
+        for text in ["1G", "48M", "2049K"] {
+            assert_eq!(text.parse::<Size>().unwrap().short(), text);
+        }
     }
 
     #[test]

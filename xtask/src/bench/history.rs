@@ -68,7 +68,7 @@ fn markdown(results: &Results) -> String {
         "# Performance\n\n\
          Measured {} UTC at commit {}, on {}, with {}; peer: {}. Guest instructions by\n\
          `-icount shift=0,sleep=off` on one core, exact and the same on any host. On {} core(s), {}.\n\
-         A ratio says how many times more Linux takes. To repeat: `cargo xtask bench`; one measure: `cargo xtask bench NAME`.\n\n",
+         A ratio says how many times more Linux takes. To repeat: `{}`; one measure: `cargo xtask bench NAME`.\n\n",
         results.date,
         results.commit,
         results.host,
@@ -76,6 +76,7 @@ fn markdown(results: &Results) -> String {
         results.linux.as_deref().unwrap_or("none"),
         results.cores,
         table::wall_runs(results.runs),
+        results.to_repeat(),
     );
     let behind = table::behind(results);
     if !behind.is_empty() {

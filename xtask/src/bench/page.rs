@@ -15,7 +15,7 @@ const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{padding:.2rem .5rem;border-bottom:1px solid var(--line);text-align:right}\
 td:first-child,th:first-child{text-align:left}figure{margin:0}figure[id^=history]{display:inline-block}svg{max-width:100%;height:auto}svg text{fill:var(--fg)}\
-svg polyline{stroke-opacity:.8}.direct{color:#d96b27}.linux{color:#4a8fd6}pre{overflow:auto;border:1px solid var(--line);padding:.5rem}";
+svg polyline{stroke-opacity:.8}svg polyline[stroke=\"#000000\"]{stroke:var(--fg)}figcaption{display:flex;justify-content:space-between;font-size:.7rem}.direct{color:#d96b27}.linux{color:#4a8fd6}pre{overflow:auto;border:1px solid var(--line);padding:.5rem}";
 
 pub fn render(results: &Results, history: &[Results]) -> Result<String> {
     let mut page = format!(
@@ -42,11 +42,10 @@ pub fn render(results: &Results, history: &[Results]) -> Result<String> {
     page += &failures(results);
     page += &over_commits(results, history)?;
     page += &format!(
-        "<h2>To repeat</h2>\n<p><code>cargo xtask bench --runs {} --cores {}</code> takes all measures, \
+        "<h2>To repeat</h2>\n<p><code>{}</code>; <code>cargo xtask bench</code> takes all measures, \
          <code>cargo xtask bench NAME</code> one. Instructions are counted on one core with \
          <code>-icount shift=0,sleep=off</code>; {}.</p>\n</body></html>\n",
-        results.runs,
-        results.cores,
+        escape(&results.to_repeat()),
         table::wall_runs(results.runs)
     );
     Ok(page)
@@ -164,9 +163,17 @@ fn failures(results: &Results) -> String {
 
 fn over_commits(results: &Results, history: &[Results]) -> Result<String> {
     let mut text = String::new();
+    // The axis is that of all records, whichever of them have the measure.
+    let ends = [history.first(), history.last()].map(|record| {
+        record.map_or_else(String::new, |Results { commit, date, .. }| {
+            let day = date.split(' ').next().unwrap_or_default();
+            format!("<span>{} {}</span>", escape(commit), escape(day))
+        })
+    });
     for measured in &results.measures {
         if let Some(svg) = charts::history(&measured.name, history)? {
-            text += &figure(&format!("history-{}", measured.name), &svg);
+            let chart = format!("{svg}<figcaption>{}</figcaption>", ends.concat());
+            text += &figure(&format!("history-{}", measured.name), &chart);
         }
     }
     if text.is_empty() {
@@ -198,5 +205,24 @@ mod tests {
         );
         let foreign = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!foreign.contains("http") && !foreign.contains("<script"));
+    }
+
+    #[test]
+    fn charts_over_commits_name_the_first_and_the_last() {
+        let mut results = Results::default();
+        results.add("m", BenchGuest::Direct, Clock::Instructions, 5.0);
+        let record = |commit: &str, date: &str| Results {
+            commit: commit.into(),
+            date: date.into(),
+            ..results.clone()
+        };
+        let history = [
+            record("abc", "2026-11-22 18:33"),
+            record("def", "2026-11-27 12:08"),
+        ];
+        let page = render(&results, &history).unwrap();
+        let caption =
+            "<figcaption><span>abc 2026-11-22</span><span>def 2026-11-27</span></figcaption>";
+        assert!(page.contains(caption), "{page}");
     }
 }

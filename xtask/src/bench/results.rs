@@ -28,6 +28,9 @@ pub struct Results {
     pub cores: u8,
     pub runs: u8,
     pub memory: u64,
+    /// The command line that measures the same once more; none in results of before there was this.
+    #[serde(default)]
+    pub command: String,
     pub sizes: Vec<Named>,
     pub skipped: Vec<Skipped>,
     pub measures: Vec<Measured>,
@@ -141,6 +144,7 @@ impl Results {
             cores: options.cores,
             runs: options.runs,
             memory: options.memory.bytes(),
+            command: options.to_repeat(),
             ..Self::default()
         })
     }
@@ -158,6 +162,14 @@ impl Results {
 
     pub fn find(&self, name: &str) -> Option<&Measured> {
         self.measures.iter().find(|measured| measured.name == name)
+    }
+
+    pub fn to_repeat(&self) -> String {
+        if self.command.is_empty() {
+            let (runs, cores) = (self.runs, self.cores);
+            return format!("cargo xtask bench --runs {runs} --cores {cores}");
+        }
+        self.command.clone()
     }
 
     /// What RustOS takes for it.
