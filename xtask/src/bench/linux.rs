@@ -35,7 +35,11 @@ pub fn prepare(project: &Project) -> Result<LinuxGuest> {
     let folder = project.target.join("linux-guest");
     fs::create_dir_all(&folder)?;
     let (kernel, version) = kernel(&folder)?;
-    note!("xtask: building the programs for Linux (long, the first time)");
+    if built(&folder, "multicall").is_file() {
+        note!("xtask: bringing the programs for Linux up to date");
+    } else {
+        note!("xtask: building the programs for Linux, which takes minutes the first time");
+    }
     let bench = cargo_build(project, &folder, "bench")?;
     let programs = cargo_build(project, &folder, "multicall")
         .context("the shell and the utilities could not be built for Linux");
@@ -156,7 +160,12 @@ fn cargo_build(project: &Project, folder: &Path, package: &str) -> Result<PathBu
         .args(["--target", PROGRAM_TARGET])
         .args(["--package", package, "--bin", package]);
     process::run(&mut cargo)?;
-    Ok(folder.join(PROGRAM_TARGET).join("release").join(package))
+    Ok(built(folder, package))
+}
+
+/// Where cargo puts a program.
+fn built(folder: &Path, package: &str) -> PathBuf {
+    folder.join(PROGRAM_TARGET).join("release").join(package)
 }
 
 fn pack(
