@@ -24,13 +24,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use system::{Host, System};
+use tail::OnError;
 use yash_cli::startup::args::{self, InitFile, Parse, Run};
 use yash_cli::startup::init_file::{run_init_file, run_rcfile};
 use yash_env::Env;
 use yash_env::option::{Interactive, Login, On};
 use yash_env::semantics::{Divert, ExitStatus};
 use yash_env::system::{Concurrent, Disposition, Errno, Sigaction, Signals};
-use yash_semantics::interactive_read_eval_loop;
 use yash_semantics::trap::run_exit_trap;
 
 /// Runs the shell with the given command line and gives its exit status.
@@ -124,8 +124,8 @@ async fn shell(env: &mut Env<System>, run: Run, programs: &mut dyn Iterator<Item
         interactive::prepare(env);
     } else {
         program::register(env, programs);
-        tail::register(env);
     }
+    tail::register(env);
 
     if env.options.get(Login) == On && work.profile != InitFile::None {
         run_profile(env).await;
@@ -147,11 +147,11 @@ async fn shell(env: &mut Env<System>, run: Run, programs: &mut dyn Iterator<Item
             return;
         }
     };
-    let result = if is_interactive {
-        interactive_read_eval_loop(&env_cell, &mut lexer).await
-    } else {
-        tail::read_eval_loop(&env_cell, &mut lexer).await
+    let on_error = match is_interactive {
+        true => OnError::GoOn,
+        false => OnError::End,
     };
+    let result = tail::read_eval_loop(&env_cell, &mut lexer, on_error).await;
     drop(lexer);
     let env = env_cell.into_inner();
     env.apply_result(result);

@@ -236,3 +236,33 @@ fn what_runs_in_a_pipeline_is_found_as_elsewhere() {
             .any(|line| line == "+ cat")
     );
 }
+
+#[test]
+fn the_last_command_of_a_subshell_takes_its_place() {
+    let program = "sh -c 'echo $PPID'";
+    for subshell in ["(%)", "(:; %)", "(if :; then %; fi)", "(: && %)", "((%))"] {
+        let script = format!("echo $$; {}", subshell.replace('%', program));
+        let output = stdout(&script);
+        let (shell, parent) = output.trim_end().split_once('\n').expect("two lines");
+        assert_eq!(shell, parent, "{subshell}");
+    }
+    assert_eq!(
+        stdout("(A=1 env) | grep ^A=; (A=2 env >&3) 3>&1 | grep ^A="),
+        "A=1\nA=2\n"
+    );
+}
+
+#[test]
+fn a_subshell_with_something_left_to_do_stays() {
+    assert_eq!(stdout("(trap 'echo end' EXIT; /bin/echo a)"), "a\nend\n");
+    assert_eq!(
+        stdout("(! /bin/false; echo $?); (! /bin/true); echo $?"),
+        "0\n1\n"
+    );
+    assert_eq!(
+        stdout("f() { /bin/echo f; }; (f); f | cat; (nosuch); echo $?"),
+        "f\nf\n127\n"
+    );
+    let trap = "(trap 'echo caught' USR1; sh -c 'kill -USR1 $PPID'); echo $?";
+    assert_eq!(stdout(trap), "caught\n0\n");
+}

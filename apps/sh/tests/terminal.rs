@@ -205,7 +205,7 @@ fn a_killed_job_is_named_by_its_signal() {
     terminal.press("sleep 100 & sleep 100 & kill %1; wait %1; echo status $?\r");
     terminal.expect("\nstatus 143\r\n");
     terminal.expect(PROMPT);
-    terminal.press("kill -9 %2; until grep -q '^State:.Z' /proc/$!/status; do :; done\r");
+    terminal.press("kill -9 %2; while kill -0 $! 2>/dev/null; do :; done\r");
     terminal.expect("Killed(SIGKILL)");
     terminal.press("exit 6\r");
     assert_eq!(terminal.end().code(), Some(6));
@@ -226,4 +226,83 @@ fn a_trap_on_an_interrupt_runs_at_the_prompt() {
     terminal.expect(PROMPT);
     terminal.press("exit 7\r");
     assert_eq!(terminal.end().code(), Some(7));
+}
+
+/// Gives the names of the processes that `$!` has started.
+const NAMES: &str =
+    "names() { cat $(printf '/proc/%s/comm ' $(cat /proc/$!/task/$!/children)); }\r";
+
+#[test]
+fn a_job_is_the_program_and_no_shell_that_waits_for_it() {
+    let mut terminal = Terminal::start("tail");
+    terminal.expect(PROMPT);
+    for job in [
+        "sleep 100",
+        "(sleep 100)",
+        "(cd /; sleep 100)",
+        "{ :; sleep 100; }",
+    ] {
+        // Another shell in between would be an `sh` for as long as the program runs.
+        terminal.press(&format!("{job} &\r"));
+        terminal.expect("[1] ");
+        terminal.press("until grep sleep /proc/$!/comm; do :; done; kill $!; wait $!; echo $?\r");
+        terminal.expect("\nsleep\r\n");
+        terminal.expect("143\r\n");
+        terminal.expect(PROMPT);
+        terminal.press("jobs\r");
+        terminal.expect(PROMPT);
+    }
+    terminal.press("exit 8\r");
+    assert_eq!(terminal.end().code(), Some(8));
+}
+
+#[test]
+fn the_stages_of_a_pipeline_are_the_programs() {
+    let mut terminal = Terminal::start("stages");
+    terminal.expect(PROMPT);
+    terminal.press(NAMES);
+    terminal.press("sleep 100 | sleep 101 &\r");
+    terminal.expect("[1] ");
+    terminal.press(
+        "until [ \"$(names 2>/dev/null | tr '\\n' +)\" = sleep+sleep+ ]; do :; done; jobs\r",
+    );
+    terminal.expect("Running              sleep 100 | sleep 101\r\n");
+    terminal.press("kill -9 %sleep; wait %1; echo $?; exit 9\r");
+    terminal.expect("\n137\r\n");
+    assert_eq!(terminal.end().code(), Some(9));
+}
+
+#[test]
+fn a_subshell_that_became_its_command_is_stopped_and_continued() {
+    let mut terminal = Terminal::start("stopped");
+    terminal.expect(PROMPT);
+    terminal.press("echo started >job; (cd .; tail -f job)\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("Stopped(SIGTSTP)     (cd .; tail -f job)\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("bg; jobs\r");
+    terminal.expect("Running              (cd .; tail -f job)\r\n");
+    terminal.press("kill -9 %1; wait; echo ready; (cd .; cat)\r");
+    terminal.expect("\nready\r\n");
+    terminal.press("one\r");
+    terminal.expect("one\r\none\r\n");
+    terminal.press("\u{1a}");
+    terminal.expect("Stopped(SIGTSTP)     (cd .; cat)\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("fg\r");
+    terminal.expect("\n(cd .; cat)\r\n");
+    terminal.press("two\r");
+    terminal.expect("two\r\ntwo\r\n");
+    terminal.press("\u{3}");
+    terminal.expect(PROMPT);
+    terminal.press("echo status $?\r");
+    terminal.expect("\nstatus 130\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("(tail -f job | cat)\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("Stopped(SIGTSTP)     (tail -f job | cat)\r\n");
+    terminal.press("kill -9 %1; wait; exit 3\r");
+    assert_eq!(terminal.end().code(), Some(3));
 }

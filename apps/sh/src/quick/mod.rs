@@ -6,7 +6,7 @@
 //! syntax tree and does such commands directly. What it does not do itself (see [`simple`] and [`expand`]) it gives to yash,
 //! command by command and before anything has happened, so there is one meaning of each construct: yash's.
 //!
-//! A trace of commands, jobs that a person controls, traps and the children to look after are yash's alone: see [`is_quiet`].
+//! A trace of commands, traps and the children to look after are yash's alone: see [`system::is_quiet`].
 
 mod arithmetic;
 mod expand;
@@ -14,7 +14,7 @@ mod redirect;
 mod simple;
 mod subshell;
 
-use crate::{System, system};
+use crate::{System, system, tail};
 use std::fmt;
 use std::ops::ControlFlow::{Break, Continue};
 use std::pin::Pin;
@@ -38,33 +38,50 @@ use yash_syntax::syntax::{
 /// A command being run that another one contains: what breaks the recursion of futures.
 type Running<'a> = Pin<Box<dyn Future<Output = Result> + 'a>>;
 
+/// What comes after a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    /// The shell goes on.
+    More,
+    /// The process, a subshell, ends with the command's status. So the command may as well take its place: see [`tail`].
+    End,
+}
+
 /// Runs a list of commands, one after the other.
 pub async fn list(env: &mut Env<System>, list: &List) -> Result {
-    for item in &list.0 {
-        match item.async_flag {
-            None => and_or(env, &item.and_or).await?,
-            Some(_) => Box::pin(item.execute(env)).await?,
+    items(env, list, Then::More).await
+}
+
+async fn items(env: &mut Env<System>, list: &List, then: Then) -> Result {
+    let last = list.0.len().saturating_sub(1);
+    for (index, item) in list.0.iter().enumerate() {
+        let then = if index == last { then } else { Then::More };
+        match &item.async_flag {
+            None => and_or(env, &item.and_or, then).await?,
+            Some(location) => {
+                Box::pin(subshell::background(env, &item.and_or, location)).await?;
+            }
         }
     }
     Continue(())
 }
 
-async fn and_or(env: &mut Env<System>, list: &AndOrList) -> Result {
+async fn and_or(env: &mut Env<System>, list: &AndOrList, then: Then) -> Result {
     let Some((last, others)) = list.rest.split_last() else {
-        return pipeline(env, &list.first).await;
+        return pipeline(env, &list.first, then).await;
     };
     // All but the last are conditions: their failure ends no shell that was told to end at one.
     {
         let mut env = env.push_frame(Frame::Condition);
-        pipeline(&mut env, &list.first).await?;
+        pipeline(&mut env, &list.first, Then::More).await?;
         for (operator, other) in others {
             if is_due(&env, *operator) {
-                pipeline(&mut env, other).await?;
+                pipeline(&mut env, other, Then::More).await?;
             }
         }
     }
     match is_due(env, last.0) {
-        true => pipeline(env, &last.1).await,
+        true => pipeline(env, &last.1, then).await,
         false => Continue(()),
     }
 }
@@ -74,19 +91,16 @@ fn is_due(env: &Env<System>, operator: AndOr) -> bool {
     env.exit_status.is_successful() == (operator == AndOr::AndThen)
 }
 
-async fn pipeline(env: &mut Env<System>, pipeline: &Pipeline) -> Result {
+async fn pipeline(env: &mut Env<System>, pipeline: &Pipeline, then: Then) -> Result {
     let commands = &pipeline.commands[..];
-    if env.controls_jobs() && commands.len() > 1 {
-        return Box::pin(pipeline.execute(env)).await;
-    }
     if env.options.get(Exec) == Off && env.options.get(Interactive) == Off {
         return Continue(());
     }
     if !pipeline.negation {
-        return connected(env, commands).await;
+        return connected(env, commands, then).await;
     }
     let mut env = env.push_frame(Frame::Condition);
-    connected(&mut env, commands).await?;
+    connected(&mut env, commands, Then::More).await?;
     env.exit_status = match env.exit_status.is_successful() {
         true => ExitStatus::FAILURE,
         false => ExitStatus::SUCCESS,
@@ -94,24 +108,27 @@ async fn pipeline(env: &mut Env<System>, pipeline: &Pipeline) -> Result {
     Continue(())
 }
 
-async fn connected(env: &mut Env<System>, commands: &[Rc<Command>]) -> Result {
+async fn connected(env: &mut Env<System>, commands: &[Rc<Command>], then: Then) -> Result {
     match commands {
         [] => {
             env.exit_status = ExitStatus::SUCCESS;
             Continue(())
         }
-        [command] => self::command(env, command).await,
+        [command] => self::command(env, command, then).await,
         commands => Box::pin(subshell::pipeline(env, commands)).await,
     }
 }
 
-async fn command(env: &mut Env<System>, command: &Command) -> Result {
+async fn command(env: &mut Env<System>, command: &Command, then: Then) -> Result {
     let result = match command {
         Command::Simple(simple) => match simple::run(env, simple).await {
             Some(result) => result,
+            None if then == Then::End => Box::pin(tail::run(env, simple)).await,
             None => Box::pin(simple.execute(env)).await,
         },
-        Command::Compound(compound) => (Box::pin(self::compound(env, compound)) as Running).await,
+        Command::Compound(compound) => {
+            (Box::pin(self::compound(env, compound, then)) as Running).await
+        }
         Command::Function(definition) => match define(env, definition) {
             Some(()) => Continue(()),
             None => Box::pin(definition.execute(env)).await,
@@ -129,16 +146,16 @@ async fn command(env: &mut Env<System>, command: &Command) -> Result {
     }
 }
 
-async fn compound(env: &mut Env<System>, command: &FullCompoundCommand) -> Result {
+async fn compound(env: &mut Env<System>, command: &FullCompoundCommand, then: Then) -> Result {
     if env.options.get(XTrace) == On {
         return command.execute(env).await;
     }
     if command.redirs.is_empty() {
-        return body(env, &command.command).await;
+        return body(env, &command.command, then).await;
     }
     let mut env = RedirGuard::new(env);
     match env.perform_redirs(&*command.redirs, None).await {
-        Ok(_) => body(&mut env, &command.command).await,
+        Ok(_) => body(&mut env, &command.command, then).await,
         Err(error) => {
             error.handle(&mut env).await?;
             env.apply_errexit()
@@ -146,9 +163,9 @@ async fn compound(env: &mut Env<System>, command: &FullCompoundCommand) -> Resul
     }
 }
 
-async fn body(env: &mut Env<System>, command: &CompoundCommand) -> Result {
+async fn body(env: &mut Env<System>, command: &CompoundCommand, then: Then) -> Result {
     match command {
-        CompoundCommand::Grouping(body) => list(env, body).await,
+        CompoundCommand::Grouping(body) => items(env, body, then).await,
         CompoundCommand::While { condition, body } => repeat(env, condition, true, body).await,
         CompoundCommand::Until { condition, body } => repeat(env, condition, false, body).await,
         CompoundCommand::For { name, values, body } => {
@@ -161,20 +178,23 @@ async fn body(env: &mut Env<System>, command: &CompoundCommand) -> Result {
             r#else,
         } => {
             if holds(env, condition).await? {
-                return list(env, body).await;
+                return items(env, body, then).await;
             }
             for elif in elifs {
                 if holds(env, &elif.condition).await? {
-                    return list(env, &elif.body).await;
+                    return items(env, &elif.body, then).await;
                 }
             }
             if let Some(body) = r#else {
-                return list(env, body).await;
+                return items(env, body, then).await;
             }
             env.exit_status = ExitStatus::SUCCESS;
             Continue(())
         }
-        CompoundCommand::Subshell { body, location } if !env.controls_jobs() => {
+        CompoundCommand::Subshell { body, .. } if then == Then::End && tail::can_follow(env) => {
+            items(env, body, then).await
+        }
+        CompoundCommand::Subshell { body, location } => {
             subshell::parentheses(env, body, location).await
         }
         other => other.execute(env).await,
@@ -285,7 +305,7 @@ impl fmt::Display for Body {
 
 impl FunctionBody<System> for Body {
     async fn execute(&self, env: &mut Env<System>) -> Result {
-        compound(env, &self.0).await
+        compound(env, &self.0, Then::More).await
     }
 }
 
