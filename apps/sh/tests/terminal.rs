@@ -306,3 +306,29 @@ fn a_subshell_that_became_its_command_is_stopped_and_continued() {
     terminal.press("kill -9 %1; wait; exit 3\r");
     assert_eq!(terminal.end().code(), Some(3));
 }
+
+#[test]
+fn what_was_stopped_last_is_the_current_job() {
+    let mut terminal = Terminal::start("current");
+    terminal.expect(PROMPT);
+    terminal.press("echo started >job; tail -n 1 -f job\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("[1] + Stopped(SIGTSTP)     tail -n 1 -f job\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("tail -n 2 -f job\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("[2] + Stopped(SIGTSTP)     tail -n 2 -f job\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("jobs\r");
+    terminal.expect("[1] - Stopped(SIGTSTP)     tail -n 1 -f job\r\n");
+    terminal.expect("[2] + Stopped(SIGTSTP)     tail -n 2 -f job\r\n");
+    terminal.expect(PROMPT);
+    terminal.press("bg; jobs\r");
+    terminal.expect("[2] tail -n 2 -f job\r\n");
+    terminal.expect("[1] + Stopped(SIGTSTP)     tail -n 1 -f job\r\n");
+    terminal.expect("[2] - Running              tail -n 2 -f job\r\n");
+    terminal.press("kill -9 %1 %2; wait; exit 4\r");
+    assert_eq!(terminal.end().code(), Some(4));
+}

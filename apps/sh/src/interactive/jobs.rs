@@ -1,4 +1,5 @@
-//! What the job list says at the prompt: a command as it was typed, and nothing of jobs that are over and were reported.
+//! What the job list says at the prompt: a command as it was typed, what was stopped last as the current job, and nothing of
+//! jobs that are over and were reported.
 //!
 //! yash names a program that was stopped in the foreground by its arguments without quotes, and a subshell without its
 //! parentheses; and it keeps what has ended until somebody waits for it, so that `bg` would find it.
@@ -21,7 +22,8 @@ pub fn begin(command: &str) {
     TYPED.with_borrow_mut(|typed| command.clone_into(typed));
 }
 
-/// Names what was just stopped as it was typed. Called before the shell reports it.
+/// Names what was just stopped as it was typed, and makes it the current job: to yash the first one that was stopped is that.
+/// Called before the shell reports it.
 pub fn name_stopped(env: &mut Env<System>) {
     let stopped: Vec<_> = env
         .jobs
@@ -33,8 +35,11 @@ pub fn name_stopped(env: &mut Env<System>) {
         let command = TYPED.with_borrow(|typed| name(typed, &job.name));
         if let Some(command) = command {
             job.name = command;
-            // In the place of the one with the same process.
-            env.jobs.insert(job);
+        }
+        // In the place of the one with the same process.
+        let index = env.jobs.insert(job);
+        if let Err(error) = env.jobs.set_current_job(index) {
+            debug_assert!(false, "a stopped job can be the current one: {error}");
         }
     }
 }
