@@ -266,3 +266,11 @@ fn a_subshell_with_something_left_to_do_stays() {
     let trap = "(trap 'echo caught' USR1; sh -c 'kill -USR1 $PPID'); echo $?";
     assert_eq!(stdout(trap), "caught\n0\n");
 }
+
+#[test]
+fn a_trapped_signal_ends_a_wait() {
+    // What is waited for goes on until it is told to end.
+    let job = "(trap 'exit 3' TERM; kill -USR1 $$; while :; do :; done) &";
+    let script = format!("trap 'echo caught' USR1; {job} wait; echo $?; kill $!; wait $!; echo $?");
+    assert_eq!(stdout(&script), "caught\n138\n3\n");
+}
