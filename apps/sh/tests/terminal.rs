@@ -332,3 +332,28 @@ fn what_was_stopped_last_is_the_current_job() {
     terminal.press("kill -9 %1 %2; wait; exit 4\r");
     assert_eq!(terminal.end().code(), Some(4));
 }
+
+#[test]
+fn a_stopped_job_that_is_told_to_end_ends() {
+    let mut terminal = Terminal::start("told");
+    terminal.expect(PROMPT);
+    for (signal, status) in [("", "143"), ("-HUP", "129"), ("-s TERM %9 2>&-", "143")] {
+        terminal.press("echo started >job; tail -f job\r");
+        terminal.expect("\nstarted");
+        terminal.press("\u{1a}");
+        terminal.expect("[1] + Stopped");
+        terminal.expect(PROMPT);
+        terminal.press(&format!("kill {signal} %1; wait %1; echo status $?\r"));
+        terminal.expect(&format!("\nstatus {status}\r\n"));
+        terminal.expect(PROMPT);
+    }
+    // Other signals leave it stopped.
+    terminal.press("tail -f job\r");
+    terminal.expect("\nstarted");
+    terminal.press("\u{1a}");
+    terminal.expect("[1] + Stopped");
+    terminal.expect(PROMPT);
+    terminal.press("kill -USR1 %1; jobs; kill -9 %1; wait; exit 5\r");
+    terminal.expect("\n[1] + Stopped");
+    assert_eq!(terminal.end().code(), Some(5));
+}

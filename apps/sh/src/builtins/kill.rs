@@ -1,9 +1,19 @@
-//! `kill`: yash's own, to which an operand that begins with `-` is a process group also without a `--` before it.
+//! `kill`: yash's own, with two differences that users of bash count on.
+//!
+//! An operand that begins with `-` is a process group also without a `--` before it. And a stopped job is continued when it is
+//! told to end, or it would only do so once somebody continues it.
 
 use crate::System;
+use yash_builtin::common::report::report_error;
+use yash_builtin::kill::Command;
+use yash_builtin::kill::send::{Target, parse_target, resolve_target};
+use yash_builtin::kill::syntax::parse;
 use yash_env::Env;
 use yash_env::builtin::Result;
+use yash_env::job::Pid;
+use yash_env::option::Portable;
 use yash_env::semantics::Field;
+use yash_env::system::{SendSignal as _, Signals as _};
 
 pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
     if let Some(at) = group(&args) {
@@ -13,7 +23,43 @@ pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
         };
         args.insert(at, marker);
     }
-    yash_builtin::kill::main(env, args).await
+    let command = match parse(env, args) {
+        Ok(command) => command,
+        Err(error) => return report_error(env, &error).await,
+    };
+    let to_continue = match &command {
+        Command::Send {
+            signal, targets, ..
+        } if [libc::SIGTERM, libc::SIGHUP].contains(signal) => stopped(env, targets),
+        _ => Vec::new(),
+    };
+    let result = command.execute(env).await;
+    for group in to_continue {
+        // A job that has ended by now needs it no more.
+        _ = env.system.kill(group, Some(System::SIGCONT)).await;
+    }
+    result
+}
+
+/// The process groups of those targets that are job IDs of stopped jobs. None if a target is malformed: then no signal is sent.
+fn stopped(env: &mut Env<System>, targets: &[Field]) -> Vec<Pid> {
+    env.update_all_subshell_statuses();
+    let portable = env.options.get(Portable);
+    let targets = targets
+        .iter()
+        .map(|target| parse_target(&target.value, portable));
+    let Ok(targets) = targets.collect::<std::result::Result<Vec<_>, _>>() else {
+        return Vec::new();
+    };
+    let group = |target| {
+        let Target::JobId(id) = target else {
+            return None;
+        };
+        let job = &env.jobs[id.find(&env.jobs).ok()?];
+        let group = resolve_target(&env.jobs, target).ok()?;
+        job.state.is_stopped().then_some(group)
+    };
+    targets.into_iter().filter_map(group).collect()
 }
 
 /// Where the operands are, if the first of them is a group.
