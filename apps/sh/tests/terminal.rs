@@ -357,3 +357,29 @@ fn a_stopped_job_that_is_told_to_end_ends() {
     terminal.expect("\n[1] + Stopped");
     assert_eq!(terminal.end().code(), Some(5));
 }
+
+#[test]
+fn stopped_jobs_are_left_at_the_second_attempt_in_a_row() {
+    const WARNING: &str = "There are stopped jobs.\r\n";
+    for (name, keys, status) in [("exit", "exit 6\r", 6), ("end", "\u{4}", 0)] {
+        let mut terminal = Terminal::start(name);
+        terminal.expect(PROMPT);
+        terminal.press("echo started >job; tail -f job\r");
+        terminal.expect("\nstarted");
+        terminal.press("\u{1a}");
+        terminal.expect("Stopped");
+        terminal.expect(PROMPT);
+        for between in ["echo between\r", "echo $?\r"] {
+            terminal.press(keys);
+            terminal.expect(WARNING);
+            terminal.expect(PROMPT);
+            terminal.press(between);
+            terminal.expect(PROMPT);
+        }
+        terminal.press(keys);
+        terminal.expect(WARNING);
+        terminal.expect(PROMPT);
+        terminal.press(keys);
+        assert_eq!(terminal.end().code(), Some(status));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod command;
 mod echo;
+mod exit;
 mod fc;
 mod hash;
 mod kill;
@@ -46,10 +47,11 @@ pub fn register(env: &mut Env<System>) {
     add("type", |env, args| Box::pin(command::r#type(env, args)));
     add("umask", |env, args| Box::pin(umask::main(env, args)));
     add("wait", |env, args| Box::pin(wait::main(env, args)));
-    builtins.insert(
-        "trap",
-        Builtin::new(Type::Special, |env, args| Box::pin(trap::main(env, args))),
-    );
+    let mut add = |name, main| {
+        builtins.insert(name, Builtin::new(Type::Special, main));
+    };
+    add("exit", |env, args| Box::pin(exit::main(env, args)));
+    add("trap", |env, args| Box::pin(trap::main(env, args)));
     // An elective built-in, which `set -o portable` rejects: POSIX has no `local`.
     let mut local = Builtin::new(Type::Elective, |env, args| Box::pin(local::main(env, args)));
     local.is_declaration_utility = Some(true);

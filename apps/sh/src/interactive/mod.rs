@@ -6,6 +6,7 @@
 mod complete;
 pub mod history;
 mod jobs;
+pub mod leave;
 mod prompt;
 
 use crate::System;
@@ -262,6 +263,7 @@ impl Input for LineEditor<'_, '_> {
             return Ok(line);
         }
         jobs::forget_ended(&mut self.env.borrow_mut());
+        leave::begin();
         match self.command(context).await {
             Ok(text) => {
                 self.lines = text.split('\n').map(|line| format!("{line}\n")).collect();
@@ -278,8 +280,11 @@ impl Input for LineEditor<'_, '_> {
                 }
                 Ok("\n".to_owned())
             }
-            // yash takes an empty line for the end of the input.
-            Err(ReadlineError::Eof) => Ok(String::new()),
+            Err(ReadlineError::Eof) => {
+                leave::attempt(&mut self.env.borrow_mut());
+                // yash takes an empty line for the end of the input.
+                Ok(String::new())
+            }
             Err(ReadlineError::Io(error)) => Err(error),
             Err(error) => Err(io::Error::other(error)),
         }
