@@ -274,3 +274,13 @@ fn a_trapped_signal_ends_a_wait() {
     let script = format!("trap 'echo caught' USR1; {job} wait; echo $?; kill $!; wait $!; echo $?");
     assert_eq!(stdout(&script), "caught\n138\n3\n");
 }
+
+#[test]
+fn kill_l_gives_numbers_for_names_and_names_for_numbers() {
+    assert_eq!(stdout("kill -l TERM; kill -l SIGHUP int"), "15\n1\n2\n");
+    assert_eq!(stdout("kill -l 15; kill -l 143 9"), "TERM\nTERM\nKILL\n");
+    assert!(stdout("kill -l").starts_with("HUP\nINT\n"));
+    let output = run("kill -l nosuch");
+    assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    assert_eq!(output.status.code(), Some(1));
+}

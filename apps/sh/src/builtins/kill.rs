@@ -1,18 +1,21 @@
-//! `kill`: yash's own, with two differences that users of bash count on.
+//! `kill`: yash's own, with three differences that users of bash count on.
 //!
-//! An operand that begins with `-` is a process group also without a `--` before it. And a stopped job is continued when it is
-//! told to end, or it would only do so once somebody continues it.
+//! An operand that begins with `-` is a process group also without a `--` before it. A stopped job is continued when it is
+//! told to end, or it would only do so once somebody continues it. And `-l` gives the number of a name.
 
+use super::write;
 use crate::System;
 use yash_builtin::common::report::report_error;
 use yash_builtin::kill::Command;
+use yash_builtin::kill::print::print;
 use yash_builtin::kill::send::{Target, parse_target, resolve_target};
 use yash_builtin::kill::syntax::parse;
 use yash_env::Env;
 use yash_env::builtin::Result;
 use yash_env::job::Pid;
 use yash_env::option::Portable;
-use yash_env::semantics::Field;
+use yash_env::semantics::{ExitStatus, Field};
+use yash_env::signal::canonical_name;
 use yash_env::system::{SendSignal as _, Signals as _};
 
 pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
@@ -27,6 +30,12 @@ pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
         Ok(command) => command,
         Err(error) => return report_error(env, &error).await,
     };
+    if let Command::Print { signals, verbose } = &command
+        && !verbose
+        && let Some(text) = numbers_and_names(env, signals)
+    {
+        return write(env, "kill", text.as_bytes(), ExitStatus::SUCCESS).await;
+    }
     let to_continue = match &command {
         Command::Send {
             signal, targets, ..
@@ -39,6 +48,19 @@ pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
         _ = env.system.kill(group, Some(System::SIGCONT)).await;
     }
     result
+}
+
+/// A line for each operand of `-l`: the number of a name, and the name of a number. `None` if one is neither or if there are none.
+fn numbers_and_names(env: &Env<System>, operands: &[Field]) -> Option<String> {
+    let line = |operand: &Field| {
+        let name = canonical_name(&operand.value, true);
+        match env.system.str2sig(&name) {
+            Some(number) => Some(format!("{}\n", number.as_raw())),
+            None => print(&env.system, std::slice::from_ref(operand), false).ok(),
+        }
+    };
+    let text = operands.iter().map(line).collect::<Option<String>>()?;
+    (!text.is_empty()).then_some(text)
 }
 
 /// The process groups of those targets that are job IDs of stopped jobs. None if a target is malformed: then no signal is sent.
