@@ -12,7 +12,7 @@ use yash_builtin::kill::send::{Target, parse_target, resolve_target};
 use yash_builtin::kill::syntax::parse;
 use yash_env::Env;
 use yash_env::builtin::Result;
-use yash_env::job::Pid;
+use yash_env::job::{Pid, ProcessState};
 use yash_env::option::Portable;
 use yash_env::semantics::{ExitStatus, Field};
 use yash_env::signal::canonical_name;
@@ -43,7 +43,11 @@ pub async fn main(env: &mut Env<System>, mut args: Vec<Field>) -> Result {
         _ => Vec::new(),
     };
     let result = command.execute(env).await;
-    for group in to_continue {
+    for (index, group) in to_continue {
+        // That it runs once more, to end, is nothing to report.
+        if let Some(mut job) = env.jobs.get_mut(index) {
+            job.expect(ProcessState::Running);
+        }
         // A job that has ended by now needs it no more.
         _ = env.system.kill(group, Some(System::SIGCONT)).await;
     }
@@ -63,8 +67,8 @@ fn numbers_and_names(env: &Env<System>, operands: &[Field]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The process groups of those targets that are job IDs of stopped jobs. None if a target is malformed: then no signal is sent.
-fn stopped(env: &mut Env<System>, targets: &[Field]) -> Vec<Pid> {
+/// The stopped jobs that are targets by their job IDs: index and process group. None if a target is malformed: then no signal is sent.
+fn stopped(env: &mut Env<System>, targets: &[Field]) -> Vec<(usize, Pid)> {
     env.update_all_subshell_statuses();
     let portable = env.options.get(Portable);
     let targets = targets
@@ -77,9 +81,10 @@ fn stopped(env: &mut Env<System>, targets: &[Field]) -> Vec<Pid> {
         let Target::JobId(id) = target else {
             return None;
         };
-        let job = &env.jobs[id.find(&env.jobs).ok()?];
+        let index = id.find(&env.jobs).ok()?;
         let group = resolve_target(&env.jobs, target).ok()?;
-        job.state.is_stopped().then_some(group)
+        let is_stopped = env.jobs[index].state.is_stopped();
+        is_stopped.then_some((index, group))
     };
     targets.into_iter().filter_map(group).collect()
 }
