@@ -154,7 +154,8 @@ pub const STEPS: &[Step] = &[
     shell(
         "tab twice lists what there is",
         "ls /usr/share/examples/w\x7f\t\t",
-        &[Text("table.awk")],
+        // The line is drawn again below the list, its prompt first.
+        &[Text("table.awk"), Typed("ls /usr/share/examples/")],
     ),
     program("", "\x03", &[Prompt]),
     // More than one line.
