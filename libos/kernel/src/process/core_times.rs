@@ -50,6 +50,12 @@ fn count(what: &AtomicU64) {
     what.store(what.load(Relaxed) + 1, Relaxed);
 }
 
+impl Default for CoreTimes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl CoreTimes {
     pub const fn new() -> Self {
         CoreTimes {
