@@ -166,7 +166,7 @@ fn over_commits(results: &Results, history: &[Results]) -> Result<String> {
     // The axis is that of all records, whichever of them have the measure.
     let ends = [history.first(), history.last()].map(|record| {
         record.map_or_else(String::new, |Results { commit, date, .. }| {
-            let day = date.split(' ').next().unwrap_or_default();
+            let day = date.split_once(' ').map_or(date.as_str(), |(day, _)| day);
             format!("<span>{} {}</span>", escape(commit), escape(day))
         })
     });
